@@ -1,0 +1,1 @@
+"""What Plumbline concludes and proposes."""

@@ -1,0 +1,1 @@
+"""A world: the recorded or written state of a cluster and its metrics at one moment."""

@@ -1,0 +1,98 @@
+"""What a world is once loaded and anchored: plain objects, lazily generated series, logs, reactions.
+
+The two servers see only this module; how a world is written down (folders, overlays, generators) is the
+business of its siblings. Times here are absolute Unix seconds: anchoring has already happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tools.types import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One PromQL label matcher. `op` is one of = != =~ !~ ; regular expressions are fully anchored."""
+
+    label: str
+    op: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawSeries:
+    """Samples of one series in a window: `times` ascending (seconds), `values` alongside. Labels include __name__.
+
+    A value may be NaN; a staleness marker is the NaN of Prometheus (bits 0x7ff0000000000002).
+    """
+
+    labels: Mapping[str, str]
+    times: Sequence[float]
+    values: Sequence[float]
+
+
+class SeriesSource(Protocol):
+    """Where samples come from; generators answer lazily, for the window asked only."""
+
+    def select(self, matchers: Sequence[Matcher], start: float, end: float) -> list[RawSeries]:
+        """Series that match, each with its samples in the closed window [start, end]; series without any are left out."""
+        ...
+
+    def label_sets(self, matchers: Sequence[Matcher], start: float, end: float) -> Iterable[Mapping[str, str]]:
+        """Label sets of series with at least one sample in the window."""
+        ...
+
+
+@dataclass(slots=True)
+class Clock:
+    """A world's clock: stands still until somebody advances it."""
+
+    now: float
+
+    def advance(self, seconds: float) -> None:
+        """Move forward. Raises ValueError for a negative step."""
+        if seconds < 0:
+            raise ValueError(f"a world's clock does not run backwards ({seconds} s)")
+        self.now += seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may do what in a world. An empty `rules` map allows everything to everybody (the default admin).
+
+    `tokens` maps a bearer token to (user, groups); `rules` maps a user or a group to RBAC-like rules
+    [{"verbs": [...], "apiGroups": [...], "resources": [...], "namespaces": [...] | absent}].
+    """
+
+    tokens: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    rules: Mapping[str, Sequence[JsonObject]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class World:
+    """One anchored world, ready to serve. `objects` are full Kubernetes manifests with status and metadata."""
+
+    name: str
+    description: str
+    clock: Clock
+    kubernetes: str
+    """Server version, such as "1.36"."""
+    prometheus: str
+    """"3.x" or "2.x": which edge range windows have (3.x: left-open)."""
+    objects: list[JsonObject]
+    series: SeriesSource
+    logs: Mapping[tuple[str, str, str], bytes] = field(default_factory=dict)
+    """(namespace, pod, container) → log; a "previous" log has container name + "/previous"."""
+    definitions: list[JsonObject] = field(default_factory=list)
+    """Kinds beyond the built-in ones: {group, version, kind, plural, singular, namespaced, shortNames, columns}."""
+    reactions: list[JsonObject] = field(default_factory=list)
+    access: Access = field(default_factory=Access)
+    sample_interval: float = 30.0
+    """Seconds between samples of generated series."""
+    alerts: list[JsonObject] = field(default_factory=list)
+    """Firing alerts as /api/v1/alerts shows them."""
+    faults: list[JsonObject] = field(default_factory=list)
+    """Failures the servers play: {server: kube|prom, match: path substring, status | hang | body …}."""

@@ -1,0 +1,1 @@
+"""What Plumbline can see and do, and whether it may."""
