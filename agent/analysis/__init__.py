@@ -1,0 +1,1 @@
+"""Pure reasoning over evidence: no ports, no clock, no I/O."""

@@ -1,0 +1,101 @@
+"""What a file in agent/diagnosers must declare. A module is the diagnoser: no classes, no registration.
+
+The module's docstring is the explanation users read. Constants and functions are pure; thresholds are named, with
+a unit and a source, here or in the signals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from agent.analysis.judging import Judged, weigh
+from agent.analysis.signals import load as load_signals
+from agent.analysis.view import View
+from agent.types import Cause, Claim, Finding, Missing, Need, Remedy
+from tools.types import Frozen, ResourceRef, ToolCall
+
+
+class Survey(Frozen):
+    """What a cause looked at and found in order, and what it could not look at although it mattered here."""
+
+    checked: tuple[Claim, ...] = ()
+    missing: tuple[Missing, ...] = ()
+
+
+class Diagnoser(Protocol):
+    """The shape of a diagnoser module."""
+
+    CAUSE: Cause
+    NEEDS: tuple[Need, ...]
+    CONFIRMS: tuple[str, ...]
+    """Signals that must all hold."""
+    EXCLUDES: tuple[str, ...]
+    """Signals of which none may hold."""
+
+    @staticmethod
+    def subjects(view: View) -> list[ResourceRef]:
+        """Everything the cause could be found on here; empty where the cluster has no such thing."""
+        ...
+
+    @staticmethod
+    def judge(view: View) -> list[Finding]:
+        """Findings over the whole view."""
+        ...
+
+    @staticmethod
+    def follow(view: View) -> list[ToolCall]:
+        """Reads about the suspects that would sharpen the judgement (second round)."""
+        ...
+
+    @staticmethod
+    def survey(view: View) -> Survey:
+        """What is in order and what is missing, given this view."""
+        ...
+
+    @staticmethod
+    def remedy(finding: Finding, view: View) -> Remedy:
+        """What would mend it, as data."""
+        ...
+
+
+def judged(view: View, subject: ResourceRef, confirms: Iterable[str], excludes: Iterable[str]) -> Judged:
+    """Weigh a subject with the named signals."""
+    return weigh(view, subject, load_signals(), tuple(confirms), tuple(excludes))
+
+
+def findings(
+    view: View,
+    subjects: Iterable[ResourceRef],
+    confirms: Iterable[str],
+    excludes: Iterable[str],
+    build: Callable[[ResourceRef, Judged], Finding],
+) -> list[Finding]:
+    """A finding for each subject that all confirming signals and no excluding signal hold for."""
+    out: list[Finding] = []
+    for subject in subjects:
+        result = judged(view, subject, confirms, excludes)
+        if result.confirmed and result.claims:
+            out.append(build(subject, result))
+    return out
+
+
+def undecided(view: View, subjects: Iterable[ResourceRef], confirms: Iterable[str], cause: str) -> tuple[Missing, ...]:
+    """One Missing entry for each thing the confirming signals lacked, over all subjects."""
+    lacks: dict[str, list[ResourceRef]] = {}
+    for subject in subjects:
+        for reading in judged(view, subject, confirms, ()).undecided:
+            lacks.setdefault(reading.lacks, []).append(subject)
+    return tuple(
+        Missing(need=_need(lack), because=_because(lack, refs), causes=(cause,)) for lack, refs in lacks.items()
+    )
+
+
+def _need(lack: str) -> str:
+    return lack.partition(" (")[0]
+
+
+def _because(lack: str, refs: list[ResourceRef]) -> str:
+    detail = lack.partition(" (")[2].removesuffix(")") or "not available here"
+    more = f" and {len(refs) - 1} more" if len(refs) > 1 else ""
+    return f"{detail} (asked for {refs[0]}{more})"

@@ -1,0 +1,106 @@
+"""Do the pods of a workload run the same bytes?
+
+Source: Kubernetes container images documentation: a tag is mutable, imageID names what was really pulled.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from agent.analysis import kinds
+from agent.analysis.readings import plural, reading
+from agent.analysis.records import Record
+from agent.analysis.view import View
+from agent.types import Reading
+from tools import fields
+from tools.types import EvidenceRef, ResourceRef
+
+SETTLED = 1800.0
+"""Seconds for which the youngest container must have run before differing digests count (reference bar: 30 min)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """One running container: the image asked for, the digest pulled, where and since when."""
+
+    image: str
+    digest: str
+    pod: Record
+    started: float | None
+    ref: EvidenceRef
+
+
+def pulled(view: View, ref: ResourceRef) -> dict[str, list[Pulled]]:
+    """Container name → what each pod of the subject runs under that name."""
+    found: dict[str, list[Pulled]] = defaultdict(list)
+    for pod in view.pods_of(ref):
+        specs = {fields.text(c, "name"): fields.text(c, "image") for c in pod.items("spec", "containers")}
+        for index, status in enumerate(pod.items("status", "containerStatuses")):
+            image_id = fields.text(status, "imageID")
+            running = fields.text(status, "state", "running", "startedAt")
+            name = fields.text(status, "name")
+            if image_id and running and name in specs:
+                digest = image_id.rpartition("@")[2]
+                path = ("status", "containerStatuses", index, "imageID")
+                found[name].append(Pulled(specs[name], digest, pod, fields.timestamp(running), pod.cite(*path)))
+    return found
+
+
+def _same_architecture(view: View, group: list[Pulled]) -> bool:
+    """False where each digest belongs to nodes of another architecture: one index, several manifests."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for item in group:
+        node = view.find(ResourceRef(kind="Node", name=item.pod.text("spec", "nodeName")))
+        seen[item.digest].add(node.labels.get("kubernetes.io/arch", "") if node else "")
+    arches = [next(iter(a)) for a in seen.values() if len(a) == 1]
+    return len(arches) != len(seen) or len(set(arches)) < len(seen)
+
+
+def _drifting(view: View, group: list[Pulled]) -> bool:
+    youngest = max((p.started for p in group if p.started is not None), default=view.now)
+    same_spec = len({p.image for p in group}) == 1
+    differing = len({p.digest for p in group}) > 1
+    return same_spec and differing and view.now - youngest > SETTLED and _same_architecture(view, group)
+
+
+def image_digests_differ(view: View, ref: ResourceRef) -> Reading:
+    """Holds when one container of the subject, under one image reference, runs more than one digest for 30 minutes."""
+    name = "image_digests_differ"
+    containers = pulled(view, ref)
+    for container, group in sorted(containers.items()):
+        if _drifting(view, group):
+            firsts = list({p.digest: p for p in group}.values())
+            digests = ", ".join(f"{_short(p.digest)} on {p.pod.ref.name}" for p in firsts[:3])
+            text = f"container {container} of {group[0].image} runs {len(firsts)} digests: {digests}"
+            return reading(name, text, [p.ref for p in firsts], holds=True)
+    refs = [p.ref for group in containers.values() for p in group[:2]]
+    text = f"one digest per container in {plural(len(view.pods_of(ref)), 'pod')}"
+    return reading(name, text, refs, holds=False)
+
+
+def _short(digest: str) -> str:
+    return digest.rpartition(":")[2][:12]
+
+
+def rollout_in_progress(view: View, ref: ResourceRef) -> Reading:
+    """Holds while a workload is being updated or paused midway, so that differing pods are intended."""
+    name = "rollout_in_progress"
+    record = view.find(ref)
+    if record is None:
+        refs = [pod.cite("metadata", "name") for pod in view.pods_of(ref)]
+        return reading(name, "no rollout of its owner is visible", refs, holds=False)
+    wanted, updated = record.num("spec", "replicas"), record.num("status", "updatedReplicas")
+    if record.get("spec", "paused") is True:
+        return reading(name, "its rollout is paused", [record.cite("spec", "paused")], holds=True)
+    if wanted is not None and updated is not None and updated < wanted:
+        text = f"{updated:.0f} of {wanted:.0f} replicas are updated"
+        return reading(name, text, [record.cite("status", "updatedReplicas")], holds=True)
+    revisions = {pod.labels.get("pod-template-hash", "") for pod in view.pods_of(ref)}
+    if record.ref.kind_ref == kinds.DEPLOYMENT and len(revisions - {""}) > 1:
+        refs = [pod.cite("metadata", "labels", "pod-template-hash") for pod in view.pods_of(ref)]
+        return reading(name, "pods of two revisions run side by side", refs, holds=True)
+    return reading(name, "no rollout in progress", [record.cite("status")], holds=False)
+
+
+SIGNALS = {"image_digests_differ": image_digests_differ, "rollout_in_progress": rollout_in_progress}

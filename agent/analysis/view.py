@@ -1,0 +1,305 @@
+"""What diagnosers judge: the evidence of a run, indexed once, every value able to cite itself.
+
+Rules: a View is pure (no ports, no clock); what was not read, denied or absent is visible as such and is never
+an empty list that looks like "none"; derived numbers are Facts that become evidence of their own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from pydantic import JsonValue
+
+from agent.analysis import kinds
+from agent.analysis.functions import compute
+from agent.analysis.records import Record, Sample, owner_reference, reference_of
+from agent.types import Claim, Missing
+from tools import fields
+from tools.types import (
+    Evidence,
+    EvidenceRef,
+    Fact,
+    JsonObject,
+    KindRef,
+    NamedQuery,
+    ResourceRef,
+    Row,
+    Scope,
+    ToolCall,
+    digest_of,
+    pointer,
+)
+
+_OWNER_DEPTH = 8
+"""Longest owner chain followed (Pod → Job → JobSet → TrainJob is 4)."""
+
+
+class View:
+    """The evidence of one run as diagnosers see it."""
+
+    def __init__(
+        self, gathered: Sequence[tuple[ToolCall, Evidence]], *, now: float, scope: Scope, next_id: int = 0
+    ) -> None:
+        self.now = now
+        self.scope = scope
+        self.facts: list[Fact] = []
+        self._next = next_id or len(gathered) + 1
+        self._evidence = {evidence.id: evidence for _, evidence in gathered}
+        self._objects: dict[KindRef, list[Evidence]] = defaultdict(list)
+        self._queries: dict[str, Evidence] = {}
+        self._calls: dict[str, Evidence] = {}
+        for call, evidence in gathered:
+            self._calls[call.digest] = evidence
+            if call.tool == "list_objects":
+                kind = KindRef(group=fields.text(call.args, "group"), kind=fields.text(call.args, "kind"))
+                self._objects[kind].append(evidence)
+            elif call.tool == "named_query":
+                self._queries[fields.text(call.args, "name")] = evidence
+        self._records: dict[KindRef, tuple[Record, ...]] = {}
+        self._samples: dict[str, tuple[Sample, ...]] = {}
+        self._by_name: dict[KindRef, dict[tuple[str, str], Record]] = {}
+        self._by_pod: dict[str, dict[tuple[str, str], list[Sample]]] = {}
+        self._rows: dict[str, dict[str, JsonValue]] = {}
+
+    # --- objects -------------------------------------------------------------------------------------------
+
+    def objects(self, kind: KindRef) -> tuple[Record, ...]:
+        """All objects of a kind that were read; empty also when they could not be (see `state`)."""
+        if kind not in self._records:
+            found: list[Record] = []
+            for evidence in self._objects.get(kind, []):
+                found.extend(
+                    Record(evidence.id, row.key, row.data, reference_of(row.data, kind)) for row in evidence.rows
+                )
+            self._records[kind] = tuple(found)
+        return self._records[kind]
+
+    def find(self, ref: ResourceRef) -> Record | None:
+        """The object a reference names, if it was read."""
+        kind = ref.kind_ref
+        if kind not in self._by_name:
+            self._by_name[kind] = {(r.ref.namespace or "", r.ref.name): r for r in self.objects(kind)}
+        return self._by_name[kind].get((ref.namespace or "", ref.name))
+
+    def owner(self, record: Record) -> ResourceRef | None:
+        """The controller of an object, by ownerReferences; None for an object nobody owns."""
+        return owner_reference(record.data)
+
+    def chain(self, record: Record) -> tuple[ResourceRef, ...]:
+        """The object and its owners, innermost first, as far as they were read (the last may be unread)."""
+        chain = [record.ref]
+        current: Record | None = record
+        for _ in range(_OWNER_DEPTH):
+            owner = self.owner(current) if current else None
+            if owner is None or any(owner.same(seen) for seen in chain):
+                break
+            chain.append(owner)
+            current = self.find(owner)
+        return tuple(chain)
+
+    def workload(self, record: Record) -> ResourceRef:
+        """The outermost owner: what a person edits."""
+        return self.chain(record)[-1]
+
+    @cached_property
+    def _pods_by_owner(self) -> dict[tuple[str, str, str, str], list[Record]]:
+        index: dict[tuple[str, str, str, str], list[Record]] = defaultdict(list)
+        for pod in self.objects(kinds.POD):
+            for ref in self.chain(pod):
+                index[ref.identity].append(pod)
+            node = pod.text("spec", "nodeName")
+            if node:
+                index[("", "Node", "", node)].append(pod)
+        return index
+
+    def pods_of(self, ref: ResourceRef) -> tuple[Record, ...]:
+        """Pods under a workload, on a node, or the pod itself; an HPA or ScaledObject stands for its target."""
+        target = self.scale_target(ref)
+        return tuple(self._pods_by_owner.get((target or ref).identity, ()))
+
+    def scale_target(self, ref: ResourceRef) -> ResourceRef | None:
+        """What an HPA or ScaledObject scales, or None for any other kind."""
+        if ref.kind not in ("HorizontalPodAutoscaler", "ScaledObject"):
+            return None
+        record = self.find(ref)
+        if record is None:
+            return None
+        group = record.text("spec", "scaleTargetRef", "apiVersion").rpartition("/")[0]
+        kind = record.text("spec", "scaleTargetRef", "kind") or "Deployment"
+        if not group and kind in ("Deployment", "StatefulSet", "ReplicaSet"):
+            group = "apps"
+        name = record.text("spec", "scaleTargetRef", "name")
+        return ResourceRef(group=group, kind=kind, namespace=ref.namespace, name=name) if name else None
+
+    # --- series --------------------------------------------------------------------------------------------
+
+    def rows(self, query: NamedQuery) -> tuple[Sample, ...]:
+        """The series of a named query."""
+        if query.name not in self._samples:
+            evidence = self._queries.get(query.name)
+            rows = evidence.rows if evidence else ()
+            evidence_id = evidence.id if evidence else ""
+            self._samples[query.name] = tuple(_sample(evidence_id, row) for row in rows)
+        return self._samples[query.name]
+
+    def rows_for(self, query: NamedQuery, pods: Iterable[Record]) -> tuple[Sample, ...]:
+        """Series whose namespace and pod labels name one of the pods."""
+        index = self._pod_index(query)
+        out: list[Sample] = []
+        for pod in pods:
+            out.extend(index.get((pod.ref.namespace or "", pod.ref.name), ()))
+        return tuple(out)
+
+    def _pod_index(self, query: NamedQuery) -> dict[tuple[str, str], list[Sample]]:
+        if query.name not in self._by_pod:
+            index: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+            for sample in self.rows(query):
+                index[(sample.label("namespace"), sample.label("pod"))].append(sample)
+            self._by_pod[query.name] = index
+        return self._by_pod[query.name]
+
+    # --- what could not be seen ----------------------------------------------------------------------------
+
+    def state(self, need: KindRef | NamedQuery) -> str:
+        """`ok`, `absent` (read, nothing there), `denied`, `unavailable`, `truncated`, `failed` or `unread`."""
+        found = self.evidence_for(need)
+        if not found:
+            return "unread"
+        worst = next((e.status for e in found if e.status not in ("ok", "empty")), "")
+        if worst:
+            return worst
+        return "ok" if any(e.rows for e in found) else "absent"
+
+    def evidence_for(self, need: KindRef | NamedQuery) -> list[Evidence]:
+        """The evidence that answers a need."""
+        if isinstance(need, NamedQuery):
+            evidence = self._queries.get(need.name)
+            return [evidence] if evidence else []
+        return list(self._objects.get(need, ()))
+
+    def every(self) -> list[Evidence]:
+        """All evidence of the run, in order."""
+        return list(self._evidence.values())
+
+    def evidence_of(self, call: ToolCall) -> Evidence | None:
+        """The evidence a call brought, if it was made."""
+        return self._calls.get(call.digest)
+
+    def family(self, evidence_id: str) -> str:
+        """Signal family of an evidence id; a Fact has the family of its first input."""
+        evidence = self._evidence.get(evidence_id)
+        if evidence is not None:
+            return evidence.family
+        fact = next((f for f in self.facts if f.id == evidence_id), None)
+        return self.family(fact.inputs[0].evidence) if fact and fact.inputs else ""
+
+    def lacking(self, query: NamedQuery, causes: tuple[str, ...]) -> Missing:
+        """A Missing entry for a named query, in words that say what to do."""
+        found = self.evidence_for(query)
+        if found and found[0].status not in ("ok", "empty"):
+            because = f"{found[0].status}: {found[0].detail}"
+        else:
+            because = f"no such series here; enable {query.enable}"
+        return Missing(need=" or ".join(query.metrics), because=because, causes=causes)
+
+    # --- derived numbers -----------------------------------------------------------------------------------
+
+    def fact(self, name: str, function: str, inputs: Sequence[EvidenceRef], unit: str) -> EvidenceRef | None:
+        """A derived number as evidence, or None where the inputs cannot bear it."""
+        known = next((f for f in self.facts if (f.name, f.inputs) == (name, tuple(inputs))), None)
+        if known is None:
+            try:
+                value = compute(function, [self.resolve(ref) for ref in inputs])
+            except ValueError:
+                return None
+            known = Fact(
+                id=f"E{self._next}",
+                name=name,
+                value=value,
+                unit=unit,
+                function=function,
+                inputs=tuple(inputs),
+            )
+            self._next += 1
+            self.facts.append(known)
+        return EvidenceRef(evidence=known.id, path=pointer("fact", "value"), value=known.value)
+
+    def resolve(self, ref: EvidenceRef) -> JsonValue:
+        """The full value a reference points at (for Facts, their number). Raises ValueError when it is not there."""
+        fact = next((f for f in self.facts if f.id == ref.evidence), None)
+        if fact is not None:
+            return fact.value
+        if ref.evidence not in self._evidence:
+            raise ValueError(f"no evidence {ref.evidence}")
+        if ref.evidence not in self._rows:
+            self._rows[ref.evidence] = {row.key: row.data for row in self._evidence[ref.evidence].rows}
+        return resolve_in(self._rows[ref.evidence], ref.path)
+
+    def derived(self) -> list[Evidence]:
+        """The facts so far as Evidence of trust `derived`."""
+        return [fact_evidence(fact, self.now) for fact in self.facts]
+
+
+def resolve_in(rows: Mapping[str, JsonValue], path: str) -> JsonValue:
+    """The value at a JSON Pointer into rows by key. Raises ValueError when nothing stands there."""
+    tokens = [t.replace("~1", "/").replace("~0", "~") for t in path.split("/")[1:]]
+    if not tokens or tokens[0] not in rows:
+        raise ValueError(f"nothing at {path!r}")
+    value: JsonValue = rows[tokens[0]]
+    for token in tokens[1:]:
+        if isinstance(value, dict) and token in value:
+            value = value[token]
+        elif isinstance(value, list) and token.isdigit() and int(token) < len(value):
+            value = value[int(token)]
+        else:
+            raise ValueError(f"nothing at {path!r}")
+    return value
+
+
+def fact_evidence(fact: Fact, now: float) -> Evidence:
+    """A Fact as stored Evidence: one row `fact` with value, unit, function and inputs."""
+    data: JsonObject = {
+        "value": fact.value,
+        "unit": fact.unit,
+        "function": fact.function,
+        "inputs": [ref.model_dump(mode="json") for ref in fact.inputs],
+    }
+    rows = (Row(key="fact", data=data),)
+    return Evidence(
+        id=fact.id,
+        tool="derive",
+        source="derived",
+        family="derived",
+        query=f"{fact.function} of {len(fact.inputs)} values: {fact.name}",
+        call_digest=digest_of({"tool": "derive", "args": data}),
+        status="ok",
+        observed_at=now,
+        rows=rows,
+        trust="derived",
+        digest=digest_of([data]),
+    )
+
+
+def claim(text: str, *refs: EvidenceRef | None) -> Claim:
+    """A Claim from the references that exist. Raises ValidationError when none does."""
+    return Claim(text=text, refs=tuple(ref for ref in refs if ref is not None))
+
+
+def _sample(evidence: str, row: Row) -> Sample:
+    points: list[tuple[float, float]] = []
+    raw = row.data.get("points")
+    for point in raw if isinstance(raw, list) else ():
+        if isinstance(point, list) and len(point) == 2:
+            time, value = point
+            if isinstance(time, int | float) and isinstance(value, int | float):
+                points.append((float(time), float(value)))
+    value = row.data.get("value")
+    return Sample(
+        evidence=evidence,
+        key=row.key,
+        labels=fields.strings(row.data, "labels"),
+        value=float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None,
+        points=tuple(points),
+    )

@@ -1,0 +1,150 @@
+"""Composition: settings and a target become an App, which opens sessions. The only place that builds a gate."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from agent import diagnosers
+from agent.analysis import queries
+from agent.analysis.diagnoser import Diagnoser
+from agent.graph import Compiled, build
+from agent.playbook import Playbook
+from agent.principal import establish, permitted
+from agent.reasoner import Reasoner
+from agent.session import Session
+from agent.settings import Settings
+from agent.store import Store
+from agent.store.checkpoints import open_checkpoints
+from agent.store.keys import derive, install_key
+from agent.store.sqlite import SqliteStore
+from agent.types import Query
+from tools.audit import AuditLog
+from tools.errors import UnknownName
+from tools.gate import Gate
+from tools.policy import default_policy, load_policy
+from tools.redact import Redactor
+from tools.types import KubePort, MetricsPort, Mode, NamedQuery, Ports, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The cluster and the Prometheus an App looks at."""
+
+    kube: KubePort
+    prom: MetricsPort | None
+    cluster: str
+    prom_note: str = ""
+    """Where Prometheus was found, or why there is none."""
+    redaction_key: bytes | None = None
+    """Fixed in worlds and evals, so that pseudonyms are the same in every run."""
+
+
+class NoApprovals:
+    """No approval exists in a process that only reads; the gate asks and is told so."""
+
+    def live(self, digest: str) -> bool:
+        """Always False."""
+        return False
+
+
+@dataclass(slots=True)
+class App:
+    """One process's view of one target."""
+
+    settings: Settings
+    target: Target
+    principal: Principal
+    now: float
+    store: Store
+    audit: AuditLog
+    redactor: Redactor
+    gate: Gate
+    graph: Compiled
+    reasoner: Reasoner
+    diagnosers: Mapping[str, Diagnoser]
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings, target: Target, *, at: float | None = None) -> AsyncIterator[App]:
+        """An App whose store, audit log and checkpoints are open. Raises UserError or AuditUnavailable."""
+        key = install_key(settings.state_dir)
+        store = SqliteStore(settings.state_dir)
+        audit = AuditLog(settings.state_dir / "audit.jsonl")
+        redactor = Redactor(target.redaction_key or derive(key, "redaction"))
+        now = at if at is not None else await _now(target)
+        known = diagnosers.load()
+        ports = Ports(kube=target.kube, prom=target.prom, queries=catalogue(known), now=now)
+        policy = (
+            load_policy(settings.policy.read_text(), name=str(settings.policy))
+            if settings.policy
+            else default_policy()
+        )
+        gate = Gate(policy=policy, audit=audit, approvals=NoApprovals(), ports=ports, redactor=redactor)
+        try:
+            async with open_checkpoints(settings.state_dir, derive(key, "checkpoints")) as saver:
+                principal = await establish(target.kube)
+                graph = await _graph(saver)
+                yield cls(
+                    settings, target, principal, now, store, audit, redactor, gate, graph, Playbook(), known
+                )
+        finally:
+            store.close()
+
+    async def session(
+        self,
+        *,
+        mode: Mode = "propose",
+        namespace: str | None = None,
+        all_namespaces: bool = False,
+        selector: str = "",
+        session_id: str | None = None,
+        window: float | None = None,
+    ) -> Session:
+        """A new session, or an old one by id. Raises UnknownName for an id that does not exist."""
+        if session_id is not None and self.store.last_run(session_id) is None:
+            raise UnknownName("session", session_id, [row.id for row in self.store.sessions()])
+        seen = await permitted(self.target.kube, [namespace] if namespace else [])
+        return Session(
+            app=self,
+            id=session_id or uuid.uuid4().hex[:12],
+            mode=mode,
+            permitted=seen,
+            flags={
+                "namespace": namespace,
+                "all_namespaces": all_namespaces,
+                "selector": selector,
+                "families": [],
+                "window": window,
+            },
+        )
+
+    def requests(self) -> int:
+        """HTTP requests sent so far."""
+        return self.target.kube.requests + (self.target.prom.requests if self.target.prom else 0)
+
+
+def catalogue(known: Mapping[str, Diagnoser]) -> dict[str, NamedQuery]:
+    """Every named query by name: the shared ones and those that causes bring. Raises RuntimeError on a clash."""
+    found: dict[str, NamedQuery] = {query.name: query for query in queries.CATALOGUE}
+    for diagnoser in known.values():
+        for need in diagnoser.NEEDS:
+            if isinstance(need, Query) and found.setdefault(need.query.name, need.query) != need.query:
+                raise RuntimeError(f"two named queries are called {need.query.name!r}")
+    return found
+
+
+async def _now(target: Target) -> float:
+    """Prometheus's time, else the API server's: the agent never reads its own wall clock."""
+    if target.prom is not None:
+        return await target.prom.server_time()
+    return await target.kube.server_time()
+
+
+async def _graph(saver: AsyncSqliteSaver) -> Compiled:
+    await saver.setup()
+    return build(saver)

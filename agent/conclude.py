@@ -1,0 +1,191 @@
+"""From gathered evidence to a diagnosis: judge, decide, filter to what was asked, check every citation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.analysis import kinds
+from agent.analysis.diagnoser import Diagnoser, Survey
+from agent.analysis.overview import overview
+from agent.analysis.signals.telemetry import covered
+from agent.analysis.gpus import gpu_nodes, running_gpu_pods
+from agent.analysis.teams import usage_by_team
+from agent.analysis.timeline import changes
+from agent.analysis.view import View
+from agent.citations import Checker, Lookup
+from agent.types import Claim, Diagnosis, Finding, Intent, Missing, RuledOut, Usage, Verdict
+from agent.verdict import decide
+from tools.types import Evidence, Mode, ResourceRef, Scope, ToolCall
+
+MAX_CHECKED = 12
+MAX_TIMELINE = 12
+"""Lines of a kind an answer shows at most; the evidence holds the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What an answer says about its making."""
+
+    reasoner: str
+    mode: Mode
+    cluster: str
+    team_map: Mapping[str, Sequence[str]]
+    team_label: str
+
+
+def view_of(pairs: Sequence[tuple[ToolCall, Evidence]], *, now: float, scope: Scope) -> View:
+    """The view of a run's evidence."""
+    return View(pairs, now=now, scope=scope)
+
+
+def selected(diagnosers: Mapping[str, Diagnoser], intent: Intent) -> list[Diagnoser]:
+    """The causes an intent asks about, in order of id."""
+    return [
+        d
+        for cause, d in diagnosers.items()
+        if d.CAUSE.family in intent.families and (not intent.causes or cause in intent.causes)
+    ]
+
+
+def candidates(view: View, diagnosers: Mapping[str, Diagnoser], intent: Intent) -> list[Finding]:
+    """Every finding of the causes asked about that concerns the scope."""
+    found = [finding for diagnoser in selected(diagnosers, intent) for finding in diagnoser.judge(view)]
+    return [finding for finding in found if concerns(view, finding)]
+
+
+def follow_ups(
+    view: View, diagnosers: Mapping[str, Diagnoser], intent: Intent, made: Sequence[ToolCall]
+) -> list[ToolCall]:
+    """What the causes still want to know about their suspects, each call once and none repeated."""
+    seen = {call.digest for call in made}
+    calls: dict[str, ToolCall] = {}
+    for diagnoser in selected(diagnosers, intent):
+        for call in diagnoser.follow(view):
+            if call.digest not in seen:
+                calls.setdefault(call.digest, call)
+    return list(calls.values())
+
+
+def concerns(view: View, finding: Finding) -> bool:
+    """True when a finding touches what was asked about."""
+    return any(_in_scope(view, ref) for ref in (finding.subject, *finding.affects))
+
+
+def _in_scope(view: View, ref: ResourceRef) -> bool:
+    scope = view.scope
+    if scope.subject is not None:
+        return _is_subject(view, scope.subject, ref)
+    if scope.node is not None:
+        on_node = ref.kind == "Node" and ref.name == scope.node
+        return on_node or any(pod.text("spec", "nodeName") == scope.node for pod in view.pods_of(ref))
+    if scope.namespaces is None:
+        return True
+    if ref.namespace is not None:
+        return ref.namespace in scope.namespaces
+    return any(pod.ref.namespace in scope.namespaces for pod in view.pods_of(ref))
+
+
+def _is_subject(view: View, subject: ResourceRef, ref: ResourceRef) -> bool:
+    if subject.same(ref):
+        return True
+    if ref.kind == "Node":
+        return any(pod.text("spec", "nodeName") == ref.name for pod in view.pods_of(subject))
+    ours = {pod.ref.identity for pod in view.pods_of(subject)}
+    return any(pod.ref.identity in ours for pod in view.pods_of(ref))
+
+
+def diagnosis(
+    view: View, diagnosers: Mapping[str, Diagnoser], intent: Intent, found: Sequence[Finding], frame: Frame
+) -> Diagnosis:
+    """The whole answer, but for its words and its cost."""
+    verdict = decide(view, diagnosers, found)
+    surveys = [diagnoser.survey(view) for diagnoser in selected(diagnosers, intent)]
+    missing = _missing(view, surveys, verdict.sharper)
+    checked = [claim for survey in surveys for claim in survey.checked]
+    return Diagnosis(
+        question=intent.question,
+        status=_status(view, verdict.findings, missing),
+        reasoner=frame.reasoner,
+        mode=frame.mode,
+        cluster=frame.cluster,
+        scope=view.scope,
+        findings=verdict.findings,
+        ruled_out=verdict.ruled_out,
+        checked=tuple([*_about(view, intent, frame), *checked][:MAX_CHECKED]),
+        missing=missing,
+        usage=Usage(calls=0, requests=0, seconds=0.0),
+    )
+
+
+def _about(view: View, intent: Intent, frame: Frame) -> list[Claim]:
+    """What the topic itself asks to see, beside findings."""
+    if intent.topic == "changes":
+        return [change.claim for change in changes(view, since=view.now - intent.window)[:MAX_TIMELINE]]
+    if intent.topic == "team":
+        return usage_by_team(view, teams(view, frame))
+    if intent.topic in ("overview", "health", "utilization", "idle"):
+        shown = overview(view)
+        return shown if intent.topic in ("overview", "health") else shown[:2]
+    return []
+
+
+def teams(view: View, frame: Frame) -> dict[str, str]:
+    """Namespace → team, by settings, else by the namespaces' team label."""
+    named = {
+        record.ref.name: record.labels[frame.team_label]
+        for record in view.objects(kinds.NAMESPACE)
+        if frame.team_label in record.labels
+    }
+    for team, namespaces in frame.team_map.items():
+        named.update(dict.fromkeys(namespaces, team))
+    return named
+
+
+def _status(view: View, findings: Sequence[Finding], missing: Sequence[Missing]) -> Verdict:
+    measured = any(covered(view, pod) for pod in running_gpu_pods(view)) or not gpu_nodes(view)
+    if any(finding.cause != "U00" for finding in findings):
+        return "found"
+    if findings:
+        return "found" if measured else "inconclusive"
+    return "inconclusive" if any(entry.causes for entry in missing) else "healthy"
+
+
+def _missing(view: View, surveys: Iterable[Survey], sharper: Sequence[Missing]) -> tuple[Missing, ...]:
+    merged: dict[tuple[str, str], Missing] = {}
+    for entry in (*_unseen(view), *(m for survey in surveys for m in survey.missing), *sharper):
+        known = merged.get((entry.need, entry.because))
+        causes = tuple(dict.fromkeys((*(known.causes if known else ()), *entry.causes)))
+        merged[(entry.need, entry.because)] = entry.model_copy(update={"causes": causes})
+    return tuple(merged.values())
+
+
+def _unseen(view: View) -> list[Missing]:
+    """What was denied, unavailable or cut short, each reason named once with all it hit."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for evidence in view.every():
+        if not evidence.usable:
+            by_reason.setdefault((evidence.status, evidence.detail), []).append(evidence.query)
+    out: list[Missing] = []
+    for (status, detail), asked in by_reason.items():
+        need = asked[0] if len(asked) == 1 else f"{asked[0]} and {len(asked) - 1} more reads"
+        out.append(Missing(need=need, because=f"{status}: {detail}", causes=("*",)))
+    return out
+
+
+def only_cited(draft: Diagnosis, lookup: Lookup) -> Diagnosis:
+    """The draft without any claim whose references do not hold; a finding that loses all its claims goes too."""
+    checker = Checker(lookup)
+    findings: list[Finding] = []
+    for finding in draft.findings:
+        seen = checker.supported(finding.seen)
+        if seen:
+            findings.append(finding.model_copy(update={"seen": seen}))
+    ruled_out: list[RuledOut] = [r for r in draft.ruled_out if checker.supported((r.because,))]
+    return draft.model_copy(
+        update={
+            "findings": tuple(findings),
+            "ruled_out": tuple(ruled_out),
+            "checked": checker.supported(draft.checked),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Causes of drift (D01–D17)."""

@@ -1,0 +1,110 @@
+"""Replicas of one workload run different bytes under one image reference.
+
+A tag moved between two pulls, or a node kept an old layer: the spec says the same, the digests do not. Told apart
+from a rollout or a paused canary (two revisions, or replicas still to update), from differing image references, and
+from one multi-architecture index on nodes of two architectures. Bar: differing for 30 minutes.
+"""
+
+from __future__ import annotations
+
+from agent.analysis.diagnoser import Survey, findings
+from agent.analysis.judging import Judged
+from agent.analysis.kinds import (
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    LEADER_WORKER_SET,
+    NODE,
+    POD,
+    REPLICA_SET,
+    STATEFUL_SET,
+)
+from agent.analysis.readings import plural
+from agent.analysis.signals.images import pulled
+from agent.analysis.view import View, claim
+from agent.types import Cause, Finding, GitPatch, Need, Objects, Remedy
+from tools.types import ResourceRef, ToolCall
+
+CAUSE = Cause(
+    id="D03",
+    family="drift",
+    title="image digest differs across replicas",
+    severity="high",
+    doc="Kubernetes: Images (imagePullPolicy and mutable tags)",
+)
+NEEDS: tuple[Need, ...] = (
+    Objects(kind=POD, decisive=True),
+    Objects(kind=NODE),
+    Objects(kind=REPLICA_SET),
+    Objects(kind=DEPLOYMENT),
+    Objects(kind=STATEFUL_SET),
+    Objects(kind=DAEMON_SET),
+    Objects(kind=LEADER_WORKER_SET),
+    Objects(kind=JOB),
+)
+CONFIRMS = ("image_digests_differ",)
+EXCLUDES = ("rollout_in_progress",)
+
+
+def subjects(view: View) -> list[ResourceRef]:
+    """Workloads with at least two running pods."""
+    counts: dict[tuple[str, str, str, str], tuple[ResourceRef, int]] = {}
+    for pod in view.objects(POD):
+        if pod.text("status", "phase") == "Running":
+            ref = view.workload(pod)
+            counts[ref.identity] = (ref, counts.get(ref.identity, (ref, 0))[1] + 1)
+    return [ref for ref, count in counts.values() if count > 1]
+
+
+def judge(view: View) -> list[Finding]:
+    """Workloads whose replicas differ in bytes while their specs agree."""
+    return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))
+
+
+def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
+    youngest = [p.started for group in pulled(view, ref).values() for p in group if p.started is not None]
+    return Finding(
+        cause=CAUSE.id,
+        title=f"{ref} runs different bytes under one image reference",
+        subject=ref,
+        severity=CAUSE.severity,
+        confidence="high",
+        seen=result.claims,
+        affects=(ref,),
+        since=max(youngest, default=None),
+    )
+
+
+def follow(view: View) -> list[ToolCall]:
+    """What was rolled out when, on the workloads that differ."""
+    return [
+        ToolCall(
+            tool="rollout_history",
+            args={
+                "namespace": finding.subject.namespace,
+                "group": finding.subject.group,
+                "kind": finding.subject.kind,
+                "name": finding.subject.name,
+            },
+            reason=f"rollouts of {finding.subject}",
+        )
+        for finding in judge(view)[:2]
+        if finding.subject.kind in ("Deployment", "StatefulSet", "DaemonSet")
+    ]
+
+
+def survey(view: View) -> Survey:
+    """Workloads whose replicas agree."""
+    workloads = subjects(view)
+    if not workloads or judge(view):
+        return Survey()
+    refs = [p.ref for ref in workloads[:4] for group in pulled(view, ref).values() for p in group[:1]]
+    if not refs:
+        return Survey()
+    text = f"replicas of {plural(len(workloads), 'workload')} run one digest per container"
+    return Survey(checked=(claim(text, *refs[:8]),))
+
+
+def remedy(finding: Finding, view: View) -> Remedy:
+    """Pin the reference to a digest in the source of truth; which digest is right, a person says."""
+    return GitPatch(target=finding.subject)

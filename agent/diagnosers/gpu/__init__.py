@@ -1,0 +1,1 @@
+"""Causes of GPU under-utilization (U00–U40)."""

@@ -1,0 +1,101 @@
+"""A GPU pod waits although nodes have its GPUs free: a taint, a selector, an affinity or a volume's zone rules them out.
+
+The pod would fit by count; what filters it is in its own spec or on the nodes. Told apart from shortage and
+fragmentation (no node has enough free), from CPU and memory (a node passes every constraint and still refuses),
+from quota (the pod is gated, not refused) and from claims. Bar: waiting for 5 minutes.
+"""
+
+from __future__ import annotations
+
+from agent.analysis.diagnoser import Survey, findings, undecided
+from agent.analysis.gpus import gpu_nodes, gpu_pods
+from agent.analysis.judging import Judged
+from agent.analysis.kinds import DEPLOYMENT, JOB, JOB_SET, NODE, POD, REPLICA_SET, STATEFUL_SET, TRAIN_JOB
+from agent.analysis.readings import plural
+from agent.analysis.signals.scheduling import unscheduled, waiting_pods
+from agent.analysis.view import View, claim
+from agent.types import Advice, Cause, Finding, Need, Objects, Remedy
+from tools.types import ResourceRef, ToolCall
+
+CAUSE = Cause(
+    id="U08",
+    family="gpu",
+    title="taint, selector, affinity or volume zone keeps a GPU pod off free GPUs",
+    severity="high",
+    doc="Kubernetes: Taints and Tolerations; Assigning Pods to Nodes; Scheduling Framework filter plugins",
+)
+NEEDS: tuple[Need, ...] = (
+    Objects(kind=POD, decisive=True),
+    Objects(kind=NODE, decisive=True),
+    Objects(kind=REPLICA_SET),
+    Objects(kind=DEPLOYMENT),
+    Objects(kind=STATEFUL_SET),
+    Objects(kind=JOB),
+    Objects(kind=JOB_SET),
+    Objects(kind=TRAIN_JOB),
+)
+CONFIRMS = ("filtered_though_free",)
+EXCLUDES: tuple[str, ...] = ()
+
+
+def subjects(view: View) -> list[ResourceRef]:
+    """Workloads with a GPU pod that the scheduler has refused for long enough."""
+    refs: dict[tuple[str, str, str, str], ResourceRef] = {}
+    for pod in gpu_pods(view):
+        if unscheduled(view, pod):
+            ref = view.workload(pod)
+            refs.setdefault(ref.identity, ref)
+    return list(refs.values())
+
+
+def judge(view: View) -> list[Finding]:
+    """Waiting workloads for which every node with room is filtered out."""
+    return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))
+
+
+def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
+    pods = waiting_pods(view, ref)
+    since = min((pod.created for pod in pods if pod.created is not None), default=None)
+    return Finding(
+        cause=CAUSE.id,
+        title=f"{ref} waits for GPUs that are free but closed to it",
+        subject=ref,
+        severity=CAUSE.severity,
+        confidence="high",
+        seen=result.claims,
+        affects=(ref, *(pod.ref for pod in pods[:32])),
+        since=since,
+    )
+
+
+def follow(view: View) -> list[ToolCall]:
+    """The scheduler's own events about a waiting pod."""
+    calls: list[ToolCall] = []
+    for ref in subjects(view)[:2]:
+        for pod in waiting_pods(view, ref)[:1]:
+            args = {"namespace": pod.ref.namespace, "kind": "Pod", "name": pod.ref.name}
+            calls.append(ToolCall(tool="list_events", args=dict(args), reason=f"why {pod.ref} waits"))
+    return calls
+
+
+def survey(view: View) -> Survey:
+    """Whether any GPU pod waits at all, and for what."""
+    if not gpu_nodes(view):
+        return Survey()
+    waiting = subjects(view)
+    missing = undecided(view, waiting, CONFIRMS, CAUSE.id)
+    if waiting:
+        return Survey(missing=missing)
+    pods = gpu_pods(view)
+    if not pods:
+        return Survey()
+    refs = [pod.cite("status", "phase") for pod in pods[:4]]
+    return Survey(checked=(claim(f"none of {plural(len(pods), 'GPU pod')} waits for a node", *refs),))
+
+
+def remedy(finding: Finding, view: View) -> Remedy:
+    """Which constraint to relax is the owner's choice: a slower or reserved GPU may be the price."""
+    return Advice(
+        text=f"add the matching toleration to {finding.subject}, or widen its selector or affinity to a list of GPU"
+        " products; check first that the filtered nodes are not reserved on purpose"
+    )

@@ -1,0 +1,157 @@
+"""A model server runs out of KV cache and keeps throwing requests out to make room.
+
+Each preempted request is computed again later, so the GPU works without producing tokens. vLLM's optimization guide
+calls sustained preemption the sign of too little KV cache. Told apart from a batch cap (requests wait while the KV
+cache has room), from one hot replica (its siblings have room) and from a merely full but stable cache.
+"""
+
+from __future__ import annotations
+
+from agent.analysis import queries
+from agent.analysis.diagnoser import Survey, findings, undecided
+from agent.analysis.judging import Judged
+from agent.analysis.kinds import DEPLOYMENT, LEADER_WORKER_SET, POD, REPLICA_SET, STATEFUL_SET
+from agent.analysis.readings import amount, plural
+from agent.analysis.view import View, claim
+from agent.types import Advice, Cause, Claim, Finding, LiveChange, Missing, Need, Objects, Query, Remedy
+from tools import fields
+from tools.types import JsonObject, ResourceRef, ToolCall
+
+CAUSE = Cause(
+    id="U16",
+    family="gpu",
+    title="KV cache exhausted: requests are preempted and recomputed",
+    severity="high",
+    doc="vLLM documentation: Optimization and Tuning, Preemption",
+)
+NEEDS: tuple[Need, ...] = (
+    Objects(kind=POD, decisive=True),
+    Objects(kind=REPLICA_SET),
+    Objects(kind=DEPLOYMENT),
+    Objects(kind=STATEFUL_SET),
+    Objects(kind=LEADER_WORKER_SET),
+    Query(query=queries.VLLM_PREEMPTIONS, decisive=True),
+    Query(query=queries.VLLM_KV_MAX, decisive=True),
+    Query(query=queries.VLLM_FINISHED_RATE),
+    Query(query=queries.VLLM_WAITING_MAX),
+)
+CONFIRMS = ("kv_preemptions",)
+EXCLUDES = ("one_hot_replica",)
+ENGINE_WORDS = ("vllm",)
+"""How an engine shows in a container's image, command or arguments."""
+
+
+def _runs_engine(container: JsonObject) -> bool:
+    words = [
+        fields.text(container, "image"),
+        *fields.texts(container, "command"),
+        *fields.texts(container, "args"),
+    ]
+    return any(engine in word for engine in ENGINE_WORDS for word in words)
+
+
+def subjects(view: View) -> list[ResourceRef]:
+    """Workloads that export vLLM series, or whose containers plainly run vLLM."""
+    refs: dict[tuple[str, str, str, str], ResourceRef] = {}
+    exporting = {(row.label("namespace"), row.label("pod")) for row in view.rows(queries.VLLM_KV_MAX)}
+    for pod in view.objects(POD):
+        if pod.text("status", "phase") != "Running":
+            continue
+        known = (pod.ref.namespace or "", pod.ref.name) in exporting
+        if known or any(_runs_engine(c) for c in pod.items("spec", "containers")):
+            ref = view.workload(pod)
+            refs.setdefault(ref.identity, ref)
+    return list(refs.values())
+
+
+def judge(view: View) -> list[Finding]:
+    """Model servers that preempt more than 1 % of the requests they finish while their cache is full."""
+    return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))
+
+
+def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
+    return Finding(
+        cause=CAUSE.id,
+        title=f"{ref} preempts requests because its KV cache is full",
+        subject=ref,
+        severity=CAUSE.severity,
+        confidence="high",
+        seen=(*result.claims, *_queue(view, ref), *_settings(view, ref)),
+        affects=(ref,),
+    )
+
+
+def _queue(view: View, ref: ResourceRef) -> list[Claim]:
+    rows = view.rows_for(queries.VLLM_WAITING_MAX, view.pods_of(ref))
+    if not rows:
+        return []
+    most = max(rows, key=lambda row: row.value or 0.0)
+    return [claim(f"up to {amount(most.value or 0.0)} requests wait on a replica", most.cite())]
+
+
+def _settings(view: View, ref: ResourceRef) -> list[Claim]:
+    for pod in view.pods_of(ref)[:1]:
+        for index, container in enumerate(pod.items("spec", "containers")):
+            if _runs_engine(container) and fields.texts(container, "args"):
+                arguments = [a for a in fields.texts(container, "args") if _sizing(a)]
+                if arguments:
+                    path = ("spec", "containers", index, "args")
+                    return [claim(f"engine arguments {' '.join(arguments)}", pod.cite(*path))]
+    return []
+
+
+def _sizing(argument: str) -> bool:
+    names = (
+        "gpu-memory-utilization",
+        "max-num-seqs",
+        "max-num-batched-tokens",
+        "max-model-len",
+        "tensor-parallel-size",
+    )
+    return any(name in argument for name in names)
+
+
+def follow(view: View) -> list[ToolCall]:
+    """What changed on the server that preempts."""
+    return [
+        ToolCall(
+            tool="rollout_history",
+            args={
+                "namespace": finding.subject.namespace,
+                "group": finding.subject.group,
+                "kind": finding.subject.kind,
+                "name": finding.subject.name,
+            },
+            reason=f"what changed on {finding.subject}",
+        )
+        for finding in judge(view)[:2]
+        if finding.subject.kind in ("Deployment", "StatefulSet")
+    ]
+
+
+def survey(view: View) -> Survey:
+    """Model servers whose cache suffices; servers that plainly run an engine but export nothing."""
+    servers = subjects(view)
+    if not servers:
+        return Survey()
+    rows = view.rows(queries.VLLM_PREEMPTIONS)
+    missing: tuple[Missing, ...] = undecided(view, servers, CONFIRMS, CAUSE.id)
+    if judge(view) or not rows:
+        return Survey(missing=missing)
+    most = max(rows, key=lambda row: row.value or 0.0)
+    text = f"{plural(len(rows), 'model server')} preempt at most {amount(most.value or 0.0)} requests a second"
+    return Survey(checked=(claim(text, most.cite()),), missing=missing)
+
+
+def remedy(finding: Finding, view: View) -> Remedy:
+    """In the order of vLLM's guide: more memory for the cache, then smaller batches, then more GPUs per replica."""
+    subject = finding.subject
+    if subject.kind in ("Deployment", "StatefulSet", "LeaderWorkerSet"):
+        args: JsonObject = {
+            "group": subject.group,
+            "kind": subject.kind,
+            "namespace": subject.namespace,
+            "name": subject.name,
+        }
+        return LiveChange(name="engine_arguments", args={**args, "set": {"gpu-memory-utilization": "0.93"}})
+    return Advice(text="raise --gpu-memory-utilization, lower --max-num-seqs, or raise --tensor-parallel-size")

@@ -1,0 +1,35 @@
+"""The graph's state: plain JSON values and evidence ids, never evidence bodies, clients or chat transcripts."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from tools.types import JsonObject
+
+
+class Gathered(TypedDict):
+    """A call that was made and the evidence it brought."""
+
+    call: JsonObject
+    evidence: str
+
+
+class State(TypedDict, total=False):
+    """One run. Everything here survives a crash and is what a resume starts from."""
+
+    question: str
+    run: int
+    now: float
+    flags: JsonObject
+    """What the surface fixed: namespace, all_namespaces, selector, families, window."""
+    chosen: str
+    """The user's choice between candidates, once made."""
+    choice: JsonObject
+    """{prompt, candidates} while the user must choose; empty otherwise."""
+    intent: JsonObject
+    scope: JsonObject
+    round: int
+    calls: list[JsonObject]
+    """Calls of the coming round."""
+    gathered: list[Gathered]
+    diagnosis: JsonObject

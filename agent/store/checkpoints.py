@@ -1,0 +1,61 @@
+"""Checkpoints that cannot be forged: strict msgpack inside, an HMAC around it.
+
+LangGraph's serializer loads any type by default; here no module is allowed (state is plain JSON values), and bytes
+that this installation did not write are refused before they are decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiosqlite
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from tools.errors import UserError
+
+SEAL_BYTES = 32
+
+
+class TamperedCheckpoint(UserError):
+    """A checkpoint that this installation did not write, or that was changed since."""
+
+
+class SealedSerializer:
+    """LangGraph's serializer without any importable type, each value under an HMAC-SHA256 seal."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._inner = JsonPlusSerializer(allowed_msgpack_modules=None)
+
+    def _seal(self, kind: str, body: bytes) -> bytes:
+        return hmac.new(self._key, kind.encode() + b"\0" + body, hashlib.sha256).digest()
+
+    def dumps_typed(self, obj: object) -> tuple[str, bytes]:
+        """(type, sealed bytes) of a value."""
+        kind, body = self._inner.dumps_typed(obj)
+        return kind, self._seal(kind, body) + body
+
+    def loads_typed(self, data: tuple[str, bytes]) -> object:
+        """The value of sealed bytes. Raises TamperedCheckpoint before decoding anything foreign."""
+        kind, sealed = data
+        seal, body = sealed[:SEAL_BYTES], sealed[SEAL_BYTES:]
+        if len(sealed) < SEAL_BYTES or not hmac.compare_digest(seal, self._seal(kind, body)):
+            raise TamperedCheckpoint(
+                "this session's checkpoint was not written by this installation, or was changed",
+                hint="start a new session",
+            )
+        result: object = self._inner.loads_typed((kind, body))
+        return result
+
+
+@asynccontextmanager
+async def open_checkpoints(directory: Path, key: bytes) -> AsyncIterator[AsyncSqliteSaver]:
+    """A saver in the state directory."""
+    async with aiosqlite.connect(directory / "checkpoints.db") as connection:
+        await connection.execute("PRAGMA busy_timeout=10000")
+        yield AsyncSqliteSaver(connection, serde=SealedSerializer(key))

@@ -1,0 +1,137 @@
+"""The store in one SQLite file (WAL), enough for one host."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.events import EVENT, Event
+from agent.store import SessionRow
+from tools.errors import AuditUnavailable
+from tools.types import Evidence
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs(
+  session TEXT NOT NULL, run INTEGER NOT NULL, cluster TEXT NOT NULL, question TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY(session, run));
+CREATE TABLE IF NOT EXISTS events(
+  session TEXT NOT NULL, run INTEGER NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY(session, run, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS evidence(
+  session TEXT NOT NULL, run INTEGER NOT NULL, id TEXT NOT NULL, digest TEXT NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY(session, run, id));
+CREATE TABLE IF NOT EXISTS notes(
+  session TEXT NOT NULL, run INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+  PRIMARY KEY(session, run, key)) WITHOUT ROWID;
+"""
+COMPRESS_OVER = 4096
+"""Bytes from which an evidence body is deflated."""
+
+
+class SqliteStore:
+    """A Store in a state directory. Raises AuditUnavailable with one line when the file cannot be written."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "plumbline.db"
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._db = sqlite3.connect(self.path, timeout=10.0, isolation_level=None)
+            os.chmod(self.path, 0o600)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise AuditUnavailable(
+                f"cannot write the state directory {directory}: {error}",
+                hint="free space there or choose another with PLUMBLINE_STATE_DIR",
+            ) from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield self._db
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise AuditUnavailable(
+                f"cannot write {self.path}: {error}", hint="free space or choose another state directory"
+            ) from None
+
+    def begin(self, session: str, cluster: str, question: str, at: float) -> int:
+        """Open the next run of a session; returns its number."""
+        with self._writing() as db:
+            (last,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs WHERE session=?", (session,)).fetchone()
+            db.execute("INSERT INTO runs VALUES(?,?,?,?,?)", (session, last + 1, cluster, question, at))
+        return int(last) + 1
+
+    def append(self, session: str, run: int, event: Event, at: float) -> int:
+        """Append an event; returns its sequence number within the run."""
+        body = EVENT.dump_json(event)
+        with self._writing() as db:
+            row = db.execute("SELECT COALESCE(MAX(seq), 0) FROM events WHERE session=? AND run=?", (session, run))
+            (last,) = row.fetchone()
+            db.execute("INSERT INTO events VALUES(?,?,?,?,?)", (session, run, last + 1, at, body))
+        return int(last) + 1
+
+    def events(self, session: str, run: int | None = None) -> list[tuple[int, int, Event]]:
+        """(run, seq, event) in order."""
+        rows = self._db.execute(
+            "SELECT run, seq, body FROM events WHERE session=? AND (? IS NULL OR run=?) ORDER BY run, seq",
+            (session, run, run),
+        )
+        return [(int(r), int(s), EVENT.validate_json(body)) for r, s, body in rows]
+
+    def keep(self, session: str, run: int, evidence: Evidence) -> None:
+        """Keep a piece of evidence."""
+        body = evidence.model_dump_json().encode()
+        if len(body) > COMPRESS_OVER:
+            body = b"z" + zlib.compress(body, 1)
+        with self._writing() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO evidence VALUES(?,?,?,?,?)",
+                (session, run, evidence.id, evidence.digest, body),
+            )
+
+    def evidence(self, session: str, run: int, evidence_id: str) -> Evidence | None:
+        """A piece of evidence by id."""
+        row = self._db.execute(
+            "SELECT body FROM evidence WHERE session=? AND run=? AND id=?", (session, run, evidence_id)
+        ).fetchone()
+        if row is None:
+            return None
+        body: bytes = row[0]
+        return Evidence.model_validate_json(zlib.decompress(body[1:]) if body[:1] == b"z" else body)
+
+    def record(self, session: str, run: int, key: str, value: str) -> None:
+        """Note a fact about a run."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO notes VALUES(?,?,?,?)", (session, run, key, value))
+
+    def notes(self, session: str, run: int) -> dict[str, str]:
+        """The noted facts of a run."""
+        rows = self._db.execute("SELECT key, value FROM notes WHERE session=? AND run=?", (session, run))
+        return {str(key): str(value) for key, value in rows}
+
+    def sessions(self, limit: int = 50) -> list[SessionRow]:
+        """Newest sessions first."""
+        rows = self._db.execute(
+            "SELECT session, cluster, MIN(at), MAX(run), question FROM runs GROUP BY session"
+            " ORDER BY MAX(at) DESC LIMIT ?",
+            (limit,),
+        )
+        return [SessionRow(id=s, cluster=c, started=a, runs=r, question=q) for s, c, a, r, q in rows]
+
+    def last_run(self, session: str) -> int | None:
+        """The newest run of a session, or None for an unknown session."""
+        (last,) = self._db.execute("SELECT MAX(run) FROM runs WHERE session=?", (session,)).fetchone()
+        return None if last is None else int(last)
+
+    def close(self) -> None:
+        """Release the database."""
+        self._db.close()
