@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from tools.gate import Gate
+from tools.redact import Redactor
 
 from agent import diagnosers
 from agent.analysis import queries
@@ -25,9 +27,7 @@ from agent.store.sqlite import SqliteStore
 from agent.types import Query
 from tools.audit import AuditLog
 from tools.errors import UnknownName
-from tools.gate import Gate
 from tools.policy import default_policy, load_policy
-from tools.redact import Redactor
 from tools.types import KubePort, MetricsPort, Mode, NamedQuery, Ports, Principal
 
 
@@ -80,18 +80,14 @@ class App:
         known = diagnosers.load()
         ports = Ports(kube=target.kube, prom=target.prom, queries=catalogue(known), now=now)
         policy = (
-            load_policy(settings.policy.read_text(), name=str(settings.policy))
-            if settings.policy
-            else default_policy()
+            load_policy(settings.policy.read_text(), name=str(settings.policy)) if settings.policy else default_policy()
         )
         gate = Gate(policy=policy, audit=audit, approvals=NoApprovals(), ports=ports, redactor=redactor)
         try:
             async with open_checkpoints(settings.state_dir, derive(key, "checkpoints")) as saver:
                 principal = await establish(target.kube)
                 graph = await _graph(saver)
-                yield cls(
-                    settings, target, principal, now, store, audit, redactor, gate, graph, Playbook(), known
-                )
+                yield cls(settings, target, principal, now, store, audit, redactor, gate, graph, Playbook(), known)
         finally:
             store.close()
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from agent.analysis import kinds
 from agent.analysis.diagnoser import Diagnoser, Survey
+from agent.analysis.gpus import gpu_nodes, running_gpu_pods
 from agent.analysis.overview import overview
 from agent.analysis.signals.telemetry import covered
-from agent.analysis.gpus import gpu_nodes, running_gpu_pods
 from agent.analysis.teams import usage_by_team
 from agent.analysis.timeline import changes
 from agent.analysis.view import View

@@ -6,9 +6,12 @@ node from its first line.
 
 from __future__ import annotations
 
+from typing import TypeAlias, cast
+
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command
 
 from agent import nodes
 from agent.context import RunContext
@@ -36,7 +39,7 @@ BRANCHES = (
 RECURSION_LIMIT = 25
 """Steps of a run at most: two rounds take nine, each choice two more."""
 
-Compiled = CompiledStateGraph[State, RunContext, State, State]
+Compiled: TypeAlias = CompiledStateGraph[State, RunContext, State, State]
 
 
 def build(checkpointer: BaseCheckpointSaver[str] | None = None) -> Compiled:
@@ -49,6 +52,22 @@ def build(checkpointer: BaseCheckpointSaver[str] | None = None) -> Compiled:
     for source, route, targets in BRANCHES:
         graph.add_conditional_edges(source, route, list(targets))
     return graph.compile(checkpointer=checkpointer)
+
+
+async def advance(graph: Compiled, thread: str, start: State | Command[str] | None, context: RunContext) -> None:
+    """Run a thread to its end or to its next question. None goes on from the checkpoint."""
+    await graph.ainvoke(
+        start,
+        {"configurable": {"thread_id": thread}, "recursion_limit": RECURSION_LIMIT},
+        context=context,
+        durability="sync",
+    )
+
+
+async def peek(graph: Compiled, thread: str) -> tuple[State, bool]:
+    """(state, unfinished) of a thread's newest checkpoint."""
+    snapshot = await graph.aget_state({"configurable": {"thread_id": thread}})
+    return cast(State, snapshot.values), bool(snapshot.next)
 
 
 def diagram() -> str:

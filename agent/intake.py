@@ -9,9 +9,10 @@ from agent.context import RunContext
 from agent.state import Gathered, State
 from agent.types import Family, Intent
 from tools import fields
-from tools.types import KindRef, Scope, ToolCall
+from tools.types import JsonObject, KindRef, Scope, ToolCall
 
 DEFAULT_WINDOW = 21_600.0
+FAMILIES: tuple[Family, ...] = ("gpu", "drift")
 WORKLOADS: tuple[KindRef, ...] = (
     kinds.POD,
     kinds.DEPLOYMENT,
@@ -58,9 +59,9 @@ async def understand(state: State, context: RunContext, gathered: list[Gathered]
     return {"intent": intent.model_dump(mode="json"), "scope": scope.model_dump(mode="json"), "choice": {}}
 
 
-def _intent(question: str, parsed: grammar.Parsed, flags: fields.JsonObject, *, now: float) -> Intent:
+def _intent(question: str, parsed: grammar.Parsed, flags: JsonObject, *, now: float) -> Intent:
     chosen = tuple(fields.texts(flags, "families"))
-    families: tuple[Family, ...] = tuple(f for f in ("gpu", "drift") if f in chosen) or parsed.families  # type: ignore[misc]
+    families = tuple(family for family in FAMILIES if family in chosen) or parsed.families
     window = fields.number(flags, "window") or parsed.window or DEFAULT_WINDOW
     return Intent(
         question=question,
@@ -73,7 +74,7 @@ def _intent(question: str, parsed: grammar.Parsed, flags: fields.JsonObject, *, 
 
 
 async def _names(
-    parsed: grammar.Parsed, flags: fields.JsonObject, context: RunContext, gathered: list[Gathered], *, now: float
+    parsed: grammar.Parsed, flags: JsonObject, context: RunContext, gathered: list[Gathered], *, now: float
 ) -> scoping.Names:
     wanted = set(scoping.needs_names(parsed))
     if fields.text(flags, "namespace"):

@@ -56,9 +56,7 @@ async def gather(state: State, runtime: Runtime[RunContext]) -> State:
     gathered = list(state.get("gathered", []))
     calls = [ToolCall.model_validate(call) for call in state.get("calls", [])]
     found = await runtime.context.read(calls, scope, len(gathered) + 1)
-    gathered += [
-        Gathered(call=_dump(call), evidence=evidence.id) for call, evidence in zip(calls, found, strict=True)
-    ]
+    gathered += [Gathered(call=_dump(call), evidence=evidence.id) for call, evidence in zip(calls, found, strict=True)]
     return {"gathered": gathered, "calls": []}
 
 

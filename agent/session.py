@@ -18,11 +18,10 @@ from langgraph.types import Command
 
 from agent.context import RunContext
 from agent.events import Answered, Asked, Cancelled, Event, Failed
-from agent.graph import RECURSION_LIMIT
+from agent.graph import advance, peek
 from agent.nodes import ask_event
 from agent.state import State
 from agent.types import Family
-from tools import fields
 from tools.errors import AuditUnavailable, UserError
 from tools.types import JsonObject, Mode
 
@@ -127,27 +126,22 @@ class Session:
 
     async def _run_graph(self, run: int, start: State | Command[str] | None, emit: Emit) -> None:
         app = self.app
-        context = self._context(run, emit)
-        config = {
-            "configurable": {"thread_id": f"{self.id}/{run}"},
-            "recursion_limit": RECURSION_LIMIT,
-        }
+        thread = f"{self.id}/{run}"
         app.audit.append("run", {"session": self.id, "run": run, "principal": app.principal.user, "mode": self.mode})
-        snapshot = await app.graph.aget_state(config)
-        if start is None and not snapshot.next:
-            self._again(snapshot.values, emit)
+        _, unfinished = await peek(app.graph, thread)
+        if start is None and not unfinished:
+            self._again(emit)
             return
-        await app.graph.ainvoke(start, config, context=context, durability="sync")
-        after = await app.graph.aget_state(config)
-        choice = fields.mapping(dict(after.values), "choice") if after.next else {}
-        if choice:
-            emit(ask_event(choice))
+        await advance(app.graph, thread, start, self._context(run, emit))
+        state, unfinished = await peek(app.graph, thread)
+        if unfinished and state.get("choice"):
+            emit(ask_event(state["choice"]))
         head = app.audit.append("answered", {"session": self.id, "run": run})
         app.store.record(self.id, run, "audit_head", head)
         app.store.record(self.id, run, "reasoner", app.reasoner.name)
         app.store.record(self.id, run, "policy", app.gate.policy.version)
 
-    def _again(self, values: State, emit: Emit) -> None:
+    def _again(self, emit: Emit) -> None:
         """A resume of a finished run: its stored answer, or a plain error."""
         events = self.app.store.events(self.id, self.app.store.last_run(self.id))
         last = next((event for _, _, event in reversed(events) if isinstance(event, Answered | Asked)), None)
@@ -199,4 +193,3 @@ class Session:
             yield
         finally:
             os.close(descriptor)
-

@@ -20,7 +20,7 @@ from tools.types import EvidenceRef, ResourceRef
 WAITING = 300.0
 """Seconds a pod must have waited."""
 MESSAGE_FILTERS = (
-    (re.compile(r"volume node affinity conflict|no available persistent volumes|node\(s\) had volume"), "its volume's zone"),
+    (re.compile(r"volume node affinity conflict|no available persistent volumes|had volume"), "its volume's zone"),
     (re.compile(r"didn't match pod (anti-)?affinity rules|didn't satisfy existing pods anti-affinity"), "pod affinity"),
     (re.compile(r"didn't match pod topology spread constraints"), "topology spread constraints"),
 )  # fmt: skip

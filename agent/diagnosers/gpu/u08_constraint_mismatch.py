@@ -1,4 +1,4 @@
-"""A GPU pod waits although nodes have its GPUs free: a taint, a selector, an affinity or a volume's zone rules them out.
+"""A GPU pod waits although nodes have its GPUs free: a taint, selector, affinity or volume zone rules them out.
 
 The pod would fit by count; what filters it is in its own spec or on the nodes. Told apart from shortage and
 fragmentation (no node has enough free), from CPU and memory (a node passes every constraint and still refuses),

@@ -1,0 +1,154 @@
+"""One scenario, once: serve its world over real HTTP, ask, and record everything a grader may see."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.settings import Settings
+
+from agent.app import App, Target
+from agent.events import EVENT, Answered, Asked, Event, Failed
+from agent.session import Session
+from agent.types import Diagnosis
+from evals import graders
+from evals.servers.kube import KubeServer
+from evals.servers.prom import PromServer
+from evals.types import Result, RunRecord, Scenario
+from evals.world.load import load
+from evals.world.model import World
+from tools.errors import PlumblineError, UserError
+from tools.kube import KubeTarget, connect
+from tools.prom import connect_prom
+from tools.types import Evidence
+
+REDACTION_KEY = b"plumbline-evals-fixed-redaction-"
+"""Pseudonyms in worlds and evals are the same in every run."""
+DEADLINE = 60.0
+"""Seconds one scenario may take."""
+
+
+@dataclass(slots=True)
+class Served:
+    """A world on its two servers, and the target that looks at it."""
+
+    world: World
+    kube: KubeServer
+    prom: PromServer
+    target: Target
+
+
+@asynccontextmanager
+async def serving(world: World) -> AsyncIterator[Served]:
+    """Serve a world on loopback and connect the real clients to it."""
+    kube, prom = KubeServer(world), PromServer(world)
+    await kube.start()
+    prom_url = await prom.start()
+    port = await connect(KubeTarget(document=kube.kubeconfig()))
+    metrics = await connect_prom(prom_url)
+    try:
+        target = Target(port, metrics, f"world {world.name}", prom_url, REDACTION_KEY)
+        yield Served(world, kube, prom, target)
+    finally:
+        await metrics.close()
+        await port.close()
+        await prom.stop()
+        await kube.stop()
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a session said."""
+
+    events: list[Event] = field(default_factory=list)
+    diagnosis: Diagnosis | None = None
+    failure: str = ""
+
+
+async def converse(session: Session, scenario: Scenario) -> Heard:
+    """Ask, answer the one choice a scenario foresees, and collect the events."""
+    heard = Heard()
+    start = session.ask(scenario.question) if scenario.question else session.diagnose(scenario.families)
+    async for event in start:
+        _note(heard, event)
+    if heard.events and isinstance(heard.events[-1], Asked) and scenario.choose:
+        async for event in session.answer(scenario.choose):
+            _note(heard, event)
+    if heard.diagnosis is None and not heard.failure:
+        heard.failure = "no answer"
+    return heard
+
+
+def _note(heard: Heard, event: Event) -> None:
+    heard.events.append(event)
+    if isinstance(event, Answered):
+        heard.diagnosis = event.diagnosis
+    if isinstance(event, Failed):
+        heard.failure = event.message
+
+
+async def record(scenario: Scenario) -> RunRecord:
+    """Run a scenario. Failures of the machine are told apart from failures to answer."""
+    begun = time.perf_counter()
+    try:
+        async with asyncio.timeout(DEADLINE):
+            return await _record(scenario, begun)
+    except (PlumblineError, OSError, TimeoutError) as error:
+        wrong = isinstance(error, UserError)
+        return RunRecord(
+            scenario=scenario.name,
+            reasoner="playbook",
+            diagnosis=None,
+            failure=f"{type(error).__name__}: {error}",
+            infrastructure=not wrong,
+            evidence={},
+            seconds=time.perf_counter() - begun,
+        )
+
+
+async def _record(scenario: Scenario, begun: float) -> RunRecord:
+    world = load(scenario.world, overlays=scenario.overlays)
+    with tempfile.TemporaryDirectory(prefix="plumbline-eval-") as folder:
+        settings = Settings(state_dir=Path(folder))
+        async with serving(world) as served, App.open(settings, served.target) as app:
+            session = await app.session(mode=scenario.mode, namespace=scenario.namespace or None)
+            heard = await converse(session, scenario)
+            kept = _kept(app, session, heard)
+        audit = (Path(folder) / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    return RunRecord(
+        scenario=scenario.name,
+        reasoner=app.reasoner.name,
+        diagnosis=heard.diagnosis,
+        failure=heard.failure,
+        events=tuple(EVENT.dump_python(event, mode="json") for event in heard.events),
+        evidence=kept,
+        tools=tuple(evidence.tool for evidence in kept.values()),
+        kube_requests=tuple(f"{r.method} {r.path}{'?' + r.query if r.query else ''}" for r in served.kube.requests),
+        prom_requests=tuple(f"{r.method} {r.path} {r.query}" for r in served.prom.requests),
+        audit=tuple(audit),
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def _kept(app: App, session: Session, heard: Heard) -> dict[str, Evidence]:
+    run = app.store.last_run(session.id)
+    names = [event.evidence for event in heard.events if event.type == "evidence_added"]
+    found = [app.store.evidence(session.id, run, name) for name in names] if run else []
+    return {evidence.id: evidence for evidence in found if evidence is not None}
+
+
+def grade(scenario: Scenario, done: RunRecord) -> Result:
+    """All graders' word on a record."""
+    if done.infrastructure:
+        return Result(record=done, grades=())
+    return Result(record=done, grades=tuple(grader(scenario, done) for grader in graders.load().values()))
+
+
+async def run(scenario: Scenario) -> Result:
+    """Record and grade."""
+    return grade(scenario, await record(scenario))

@@ -1,0 +1,43 @@
+"""Scenario files: one YAML document each, found by themselves under evals/scenarios."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from evals.types import Scenario
+from tools.documents import load_yaml_located
+from tools.errors import DocumentError, UnknownName
+
+FOLDER = Path(__file__).parent / "scenarios"
+
+
+def load_file(path: Path) -> Scenario:
+    """One scenario. Raises DocumentError with file, line and field."""
+    text = path.read_text(encoding="utf-8")
+    value, lines = load_yaml_located(text, name=path.name)
+    if not isinstance(value, dict):
+        raise DocumentError(path.name, 1, "", "a scenario is a mapping: name, world, question, expect")
+    try:
+        scenario = Scenario.model_validate({"name": path.stem, **value})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = tuple(first["loc"])
+        line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), None)
+        raise DocumentError(path.name, line, ".".join(map(str, place)), str(first["msg"])) from None
+    if scenario.name != path.stem:
+        raise DocumentError(path.name, lines.get(("name",)), "name", f"must be the file's own name, {path.stem!r}")
+    return scenario
+
+
+def load_all(pattern: str = "*", folder: Path = FOLDER) -> list[Scenario]:
+    """Scenarios whose name or tag matches a shell pattern, by name. Raises UnknownName when none does."""
+    every = [load_file(path) for path in sorted(folder.glob("*.yaml"))]
+    chosen = [
+        s for s in every if fnmatch.fnmatchcase(s.name, pattern) or any(fnmatch.fnmatchcase(t, pattern) for t in s.tags)
+    ]
+    if not chosen:
+        raise UnknownName("scenario", pattern, [s.name for s in every] + [t for s in every for t in s.tags])
+    return chosen

@@ -1,0 +1,1 @@
+"""Tests of what is concluded: views, signals, causes, verdict, session."""
