@@ -30,6 +30,11 @@ class Rule:
     """Causes that alone answer such a question; ids of causes this build lacks are harmless."""
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a table."""
+    return frozenset(text.split())
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "changes", DRIFT, 4,
@@ -65,7 +70,7 @@ RULES: tuple[Rule, ...] = (
         "pending|unschedul*|not schedul*|never schedul*|be scheduled|get scheduled|not be placed|wait|waits|waiting"
         "|stuck|queued|not start|not starting|never start*|not started|will not run|not running|does not run"
         "|not get _ gpus|no gpus for|not admitted|be admitted|get admitted|gated|insufficient|no node fits"
-        "|how long _ queue|preempted|evicted",
+        "|how long _ queue|preempted|evicted|blocked",
     ),
     Rule(
         "latency", BOTH, 3,
@@ -83,7 +88,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "idle", GPU, 3,
         "idle|idling|idleness|unused|not used|not using|not in use|doing nothing|do nothing|sit around"
-        "|sitting around|sits around|sitting there|waste*|wasting|nobody uses|no one uses|abandoned|zombie*",
+        "|do anything|doing anything|sitting around|sits around|sitting there|waste*|wasting|nobody uses|nobody using|nobody is using|no one uses|abandoned|zombie*",
     ),
     Rule(
         "utilization", GPU, 3,
@@ -91,7 +96,7 @@ RULES: tuple[Rule, ...] = (
         "|capacity|occupancy|mfu|sm active|tensor core*|how many gpus|free gpus|spare gpus|gpus _ free|gpus _ available"
         "|available gpus|gpu hours|use _ gpu*|using _ gpu*",
     ),
-    Rule("changes", DRIFT, 2, "chang*|edited|modified|deployed|rollout*|rolled out|upgrade*|diff|history"),
+    Rule("changes", DRIFT, 2, "chang*|edit*|modified|deployed|rollout*|rolled out|upgrade*|diff|history"),
     Rule(
         "health", BOTH, 2,
         "all right|alright|ok|okay|healthy|health|unhealthy|broken|wrong|problem*|trouble*|fine|fail*|error*"
@@ -127,7 +132,7 @@ KINDS: dict[str, tuple[MentionKind, str]] = {
     **dict.fromkeys(("trainjob", "trainjobs"), ("workload", "TrainJob")),
     **dict.fromkeys(("leaderworkerset", "leaderworkersets", "lws"), ("workload", "LeaderWorkerSet")),
     **dict.fromkeys(("inferenceservice", "inferenceservices", "isvc"), ("workload", "InferenceService")),
-    **dict.fromkeys(("horizontalpodautoscaler", "horizontalpodautoscalers", "hpa"), ("workload", "HorizontalPodAutoscaler")),
+    **dict.fromkeys(("horizontalpodautoscaler", "hpa", "hpas"), ("workload", "HorizontalPodAutoscaler")),
     **dict.fromkeys(("scaledobject", "scaledobjects"), ("workload", "ScaledObject")),
     **dict.fromkeys(("notebook", "notebooks"), ("workload", "Notebook")),
     **dict.fromkeys(("job", "jobs"), ("workload", "")),
@@ -137,52 +142,61 @@ KINDS: dict[str, tuple[MentionKind, str]] = {
 EXACT_PREFIX: dict[str, str] = {"job": "Job", "jobs": "Job"}
 """Kinds that only the form `job/name` makes exact: in prose a "job" may be a TrainJob or JobSet as well."""
 
-NAME_FOLLOWS = frozenset(
-    "in of on for from within inside about is are was were does do did has have changed edited touched uses use".split()
+NAME_FOLLOWS = words(
+    "in of on for from within inside about is are was were does do did has have changed edited touched uses use"
 )
 """Words after which a plain word may be somebody's name for something."""
 
-STOP = frozenset(
-    """a an and any anything are as at be been before but by can could did do does doing done either else every everything
-    few first for from get gets give got had has have having how i if in inside into is it its just last least less let
-    many may me might mine more most much must my need never new no none not nothing now of off often on once one only or
-    other our ours out over own per please same shall she should since so some something still such than that the their
-    them then there these they this those through to today too two under until up upon us use used uses using very was we
-    went were what when where which while who whose why will with within without would yes yesterday yet you your all
-    also about after again against along always among around because both between during each here he her him his off
-    ever exactly really right suddenly currently actually happen happens happened going gone goes go want know see say
-    tell show explain list describe find help named called like hello hi thanks""".split()
+STOP = words(
+    """
+    a an and any anything are as at be been before but by can could did do does doing done either else every
+    everything few first for from get gets give got had has have having how i if in inside into is it its just
+    last least less let many may me might mine more most much must my need never new no none not nothing now of
+    off often on once one only or other our ours out over own per please same shall she should since so some
+    something still such than that the their them then there these they this those through to today too two
+    under until up upon us use used uses using very was we went were what when where which while who whose why
+    will with within without would yes yesterday yet you your all also about after again against along always
+    among around because both between during each here he her him his off ever exactly really right suddenly
+    currently actually happen happens happened going gone goes go want know see say tell show explain list
+    describe find help named called like hello hi thanks
+    """
 )
 """Words that are never a name, whatever stands before them."""
 
-ORDINARY = frozenset(
-    """active affinity age agent agents alive allocatable allocated allocation amount annotation answer answers apis api apps
-    applications area average bad batch behind big bigger bound budget bus cache center central change class cloud cluster
-    clusters code config configuration connection consumption container containers control controller controllers core
-    cores cost count cpu cpus cuda current customer customers daily data dataset day days debug default degraded demand
-    deploys dev device devices disk distributed downtime driver drivers empty end endpoint engine entire environment evening
-    event events expensive experiment experiments failure failures fast faster fault fewer field file files finetune
-    fleet fraction free friday full general git gateway generation gpu gpus group groups half hand hardware heavy high
-    higher hour hours huge idle image images important inference infiniband infra infrastructure input instance instances
-    instead interactive jobs kernel kind kinds kubernetes label labels large latest launch layer leader leads length level
-    life light limit limits line list little llm llms load loader loading local log logs long longer low lower main manager
-    master maximum mean media member members memory metric metrics midnight minimum minute minutes mode models monday month
-    months morning mounts multi name names near network networking next night noon normal notebooks number office oom
-    order output overall owner owners part parts path people percent performance period person places plugin point policies
-    policy pool pools port ports power pressure price priority process processes prod production prometheus prompt purpose
-    quality question quick quota rank ranks rate reason recent release releases replica replicas request requests reservation
-    resource resources result results review rollouts run running runs saturday scale scaler scaling scheduler second
-    seconds sense series servers serving session set setup shape share short side single size slot slots small somebody
-    someone space spare staging start starts state step stop storage stuff sunday system table taint taints task tasks
-    tenant tenants test tests thing things threads throttling thursday time times timeline token tokens top total trace
-    traffic train trainer training trainings tuesday type types unit units update updates user users utilization value
-    values vendor version versions vllm volume volumes wasted wednesday week weekend weeks weights wide work worker workers
-    working world worse worst wrong year years zone zones keda kueue argo hpa nccl rdma nvidia amd intel off nobody france
-    purple blue old good great bad best better slow stuck pending error errors ready restart restarts failed failing crash
-    allowed denied broken sized happy sad owned assigned unassigned scheduled shared dedicated reserved standby""".split()
+ORDINARY = words(
+    """
+    active affinity age agent agents alive allocatable allocated allocation allowed amd amount annotation answer
+    answers api apis applications apps area argo assigned average bad batch behind best better big bigger bound
+    broken budget bus cache center central change class cloud cluster clusters code config configuration
+    connection consumption container containers control controller controllers core cores cost count cpu cpus
+    crash cuda current customer customers daily data dataset day days debug dedicated degraded demand denied
+    deploys dev device devices disk distributed downtime driver drivers empty end endpoint engine entire
+    environment error errors evening event events expensive experiment experiments failed failing failure
+    failures fast faster fault fewer field file files finetune fleet fraction free friday full gateway general
+    generation git good gpu gpus great group groups half hand happy hardware heavy high higher hour hours hpa
+    huge idle image images important inference infiniband infra infrastructure input instance instances instead
+    intel interactive keda kernel kind kinds kubernetes kueue label labels large latest launch layer leader
+    leads length level life light limit limits line list little llm llms load loader loading local log logs long
+    longer low lower main manager master maximum mean media member members memory metric metrics midnight
+    minimum minute minutes mode models monday month months morning mounts multi name names nccl near network
+    networking next night nobody noon normal number nvidia off office old oom order output overall owned owner
+    owners part parts path pending people percent performance period person places plugin point policies policy
+    pool pools port ports power pressure price priority process processes prometheus prompt purpose quality
+    question quick quota rank ranks rate rdma ready reason recent release releases replica replicas request
+    requests reservation reserved resource resources restart restarts result results review rollouts run running
+    runs sad saturday scale scaler scaling scheduled scheduler second seconds sense series servers serving
+    session set setup shape share shared short side single size sized slot slots slow small somebody someone
+    space spare standby starts state step stop storage stuck stuff sunday table taint taints task tasks test
+    tests thing things threads throttling thursday time timeline times token tokens top total trace traffic
+    train trainer training trainings tuesday type types unassigned unit units update updates user users
+    utilization value values vendor version versions vllm volume volumes wasted wednesday week weekend weeks
+    weights wide work worker workers working world worse worst wrong year years zone zones
+    """
 )
 """Ordinary words of such questions: taken for a name only where something of that name exists."""
-PREFIXES = frozenset("re co non un pre multi over under semi auto sub inter intra cross self well mid high low long".split())
+PREFIXES = words(
+    "re co non un pre multi over under semi auto sub inter intra cross self well mid high low long"
+)
 """First halves of hyphenated English words."""
 
 NOT_A_NAME = re.compile(
@@ -192,35 +206,42 @@ NOT_A_NAME = re.compile(
   | [pv]\d+(?:\.\d+)* | x?\d+x\d* | (?:u|d|e)\d{1,3}                                         # p95, v1.2, 8x, cause ids
   | (?:a|b|h|l|t|v|p|k|gb|gh|gt|mi|rtx)\d{1,4}[a-z]?s? | (?:rtx|gtx|mi|gaudi)-?\d{1,4}x?s? | gaudi\d?  # GPU models
   | fp\d+ | bf16 | int\d | k8s | s3 | ipv[46] | nccl\d? | cuda\d+ | c\+\+ | i/o | n/a | 24/7 | e2e | l[1-7]
-  | (?:tokens?|tok|req|reqs|requests?|samples?|images?|steps?|gib|gb|mb|mib|km|ops|flops?|i)/(?:s|sec|secs|second|min|minute|h|hour|gpu|o|day)
+  | (?:tokens?|tok|reqs?|requests?|samples?|images?|steps?|gib|gb|mb|mib|ops|flops?)
+    /(?:s|secs?|second|min|minute|h|hour|gpu|day)
   | (?:and/or|on/off|yes/no|w/o|him/her|he/she|up/down|true/false|start/stop|read/write|prefill/decode|cpu/gpu|gpu/cpu)
     """,
     re.VERBOSE,
 )  # fmt: skip
 """Tokens with digits or slashes that are no names: amounts, times, percentiles, GPU models, rates."""
 
-SPELLED = tuple(
-    """utilization utilisation utilized underutilized unutilized pending unschedulable scheduled latency throughput tokens
-    telemetry changed changes change deployed modified edited rollout healthy health unhealthy everything anything broken
-    problem problems wastes wasted wasting waste unused idling waiting queued starting namespace namespaces deployment
-    deployments statefulset daemonset notebook queue queues version versions image images metrics overview summary
-    running yesterday morning slower crashing failing memory cluster usage available capacity replicas errors""".split()
+SPELLED = words(
+    """
+    utilization utilisation utilized underutilized unutilized pending unschedulable scheduled latency throughput
+    tokens telemetry changed changes change deployed modified edited rollout healthy health unhealthy everything
+    anything broken problem problems wastes wasted wasting waste unused idling waiting queued starting namespace
+    namespaces deployment deployments statefulset daemonset notebook queue queues version versions image images
+    metrics overview summary running yesterday morning slower crashing failing memory cluster usage available
+    capacity replicas errors
+    """
 )
 """Keywords recognised through one slip: a letter too many, too few, wrong, or two swapped."""
 
 CONTRACTIONS: tuple[tuple[str, str], ...] = (
-    ("won't", "will not"), ("can't", "can not"), ("cannot", "can not"), ("shan't", "shall not"), ("n't", " not"),
-    ("what's", "what is"), ("who's", "who is"), ("how's", "how is"), ("why's", "why is"), ("where's", "where is"),
-    ("it's", "it is"), ("that's", "that is"), ("there's", "there is"), ("everything's", "everything is"),
-    ("i'm", "i am"), ("'re", " are"), ("'ve", " have"), ("'ll", " will"),
-)  # fmt: skip
+    (r"\bwon't\b", "will not"),
+    (r"\bcan(?:'t|not)\b", "can not"),
+    (r"n't\b", " not"),
+    (r"\b(what|who|how|why|where|it|that|there|everything|anything)'s\b", r"\1 is"),
+    (r"'re\b", " are"),
+    (r"'ve\b", " have"),
+)
+"""Short forms spelled out before words are read (patterns, any case)."""
 
 EXAMPLES: dict[Topic, tuple[str, ...]] = {
     "utilization": ("why is GPU utilization low?", "how many GPUs are free?"),
     "idle": ("why are our GPUs idle?",),
     "pending": ("why is my job pending?",),
     "latency": ("why is time to first token up since this morning?",),
-    "health": ("is everything all right?", "do all replicas run the same image?", "any XID errors in the last 24 hours?"),
+    "health": ("is everything all right?", "do all replicas run the same image?", "any XID errors for 24 hours?"),
     "changes": ("what changed in the last 6 hours?",),
     "team": ("who wastes what?",),
     "object": ("why is pod NAMESPACE/NAME not ready?",),

@@ -34,14 +34,14 @@ _COUNT = r"\d{1,6}(?:\.\d{1,3})?|" + "|".join(sorted(_WORDS, key=len, reverse=Tr
 _AMOUNT = rf"(?P<count>{_COUNT}) ?(?P<unit>{_UNIT})"
 _RELATIVE = (
     re.compile(rf"\b(?:last|past|previous|recent) {_AMOUNT}\b"),
-    re.compile(rf"\b(?:in|over|during|within|for|since)(?: the)? {_AMOUNT}\b"),
+    re.compile(rf"\b(?:in|during|within|for|since)(?: the)? {_AMOUNT}\b"),
     re.compile(rf"\b{_AMOUNT} ago\b"),
     re.compile(r"\b(?:last|past|previous|this) (?P<count>)(?P<unit>minute|hour|day|week|month)\b"),
 )
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SYMBOLIC = re.compile(
     r"\b(?P<word>this morning|this afternoon|this evening|tonight|today|midnight|last night|overnight|yesterday"
-    rf"|this week|(?:since|on|last) (?:{'|'.join(_WEEKDAYS)}))\b"
+    rf"|(?:since|on|last) (?:{'|'.join(_WEEKDAYS)}))\b"
     r"|\b(?:since|after|at|from) (?P<date>\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d)?z?)?)"
     r"|\b(?:since|after|at|from) (?P<clock>\d{1,2}:\d\d)\b"
     r"|\b(?:since|after|at|from) (?P<hour>\d{1,2}) ?(?P<half>am|pm)\b"
@@ -66,9 +66,9 @@ def read(text: str) -> Span:
     """The window a lower-case text names; the empty Span where it names none."""
     for pattern in _RELATIVE:
         match = pattern.search(text)
-        if match:
-            count = _number(match["count"]) if match["count"] else 1.0
-            return Span(length=count * _unit(match["unit"]))
+        length = _number(match["count"] or "one") * _unit(match["unit"]) if match else 0.0
+        if length >= SHORTEST:
+            return Span(length=length)
     match = _SYMBOLIC.search(text)
     if match is None:
         return Span()
@@ -99,8 +99,6 @@ def _start(word: str, now: datetime) -> datetime | None:
         return midnight - timedelta(days=back or 7 * (word != day))
     if word == "yesterday":
         return midnight - timedelta(days=1)
-    if word == "this week":
-        return midnight - timedelta(days=max(1, midnight.weekday()))
     if word in ("last night", "overnight"):
         return midnight - timedelta(hours=6)
     if word[:1].isdigit():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -23,8 +24,9 @@ from evals.types import Result, RunRecord, Scenario
 from evals.world.load import load
 from evals.world.model import World
 from tools.errors import PlumblineError, UserError
-from tools.kube import KubeTarget, connect
-from tools.prom import connect_prom
+from tools.kube.connect import KubeTarget, connect
+from tools.kube.port import LiveKube
+from tools.prom.connect import connect_prom
 from tools.types import Evidence
 
 REDACTION_KEY = b"plumbline-evals-fixed-redaction-"
@@ -49,16 +51,28 @@ async def serving(world: World) -> AsyncIterator[Served]:
     kube, prom = KubeServer(world), PromServer(world)
     await kube.start()
     prom_url = await prom.start()
-    port = await connect(KubeTarget(document=kube.kubeconfig()))
-    metrics = await connect_prom(prom_url)
     try:
-        target = Target(port, metrics, f"world {world.name}", prom_url, REDACTION_KEY)
-        yield Served(world, kube, prom, target)
+        async with _port(kube) as port:
+            metrics = await connect_prom(prom_url)
+            try:
+                target = Target(port, metrics, f"world {world.name}", prom_url, REDACTION_KEY)
+                yield Served(world, kube, prom, target)
+            finally:
+                await metrics.aclose()
     finally:
-        await metrics.close()
-        await port.close()
         await prom.stop()
         await kube.stop()
+
+
+@asynccontextmanager
+async def _port(kube: KubeServer) -> AsyncIterator[LiveKube]:
+    """A client that found its server the way any client does: through a kubeconfig file."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="kubeconfig-") as handle:
+        json.dump(kube.kubeconfig(), handle)
+        handle.flush()
+        port = await connect(KubeTarget(kubeconfig=handle.name))
+    async with port:
+        yield port
 
 
 @dataclass(slots=True)

@@ -105,4 +105,5 @@ def _case(result: Result) -> str:
     if result.passed:
         return f'  <testcase classname="scenarios" name={name} time="{seconds}"/>'
     tag = "error" if result.record.infrastructure else "failure"
-    return f'  <testcase classname="scenarios" name={name} time="{seconds}"><{tag} message={quoteattr(_why(result))}/></testcase>'
+    inner = f"<{tag} message={quoteattr(_why(result))}/>"
+    return f'  <testcase classname="scenarios" name={name} time="{seconds}">{inner}</testcase>'

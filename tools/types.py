@@ -286,6 +286,8 @@ class Discovery(Frozen):
 
     server_version: str
     resources: tuple[ApiResource, ...]
+    unreachable: tuple[str, ...] = ()
+    """API groups that did not answer: whether their kinds are served is not known."""
 
     def find(self, kind: KindRef) -> ApiResource | None:
         """The resource that serves `kind`, or None where the cluster lacks it."""
@@ -449,6 +451,10 @@ class ToolSpec(Generic[A]):
     project: Callable[[A, JsonObject], Row | None]
     """The declared projection of one raw item; None drops it."""
     effect: Effect = "read"
+    touches: tuple[str, ...] = ("*",)
+    """Kinds its calls can name, as policy selectors ("Pod/log", "metrics"): decides whether it is listed at all."""
+    public: bool = False
+    """True where the rows belong to no tenant and every user may see them (discovery)."""
     window: Callable[[A, Ports], tuple[float, float] | None] = lambda _args, _ports: None
 
 

@@ -55,6 +55,8 @@ class View:
             if call.tool == "list_objects":
                 kind = KindRef(group=fields.text(call.args, "group"), kind=fields.text(call.args, "kind"))
                 self._objects[kind].append(evidence)
+            elif call.tool == "list_events":
+                self._objects[kinds.EVENT].append(evidence)
             elif call.tool == "named_query":
                 self._queries[fields.text(call.args, "name")] = evidence
         self._records: dict[KindRef, tuple[Record, ...]] = {}

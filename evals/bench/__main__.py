@@ -1,0 +1,97 @@
+"""`python -m evals.bench [startup] [fleet] [evals]`: print the ratios of docs/benchmarks.md. Nothing here is a test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+import time
+
+from evals.bench.fleet import Measured, Size, measure
+from evals.once import grade, record, run
+from evals.scenario import load_all
+
+LARGE, SMALL = Size(1000, 10_000), Size(100, 1_000)
+
+
+def _row(name: str, value: str, target: str) -> None:
+    print(f"{name:44} {value:>28}   target {target}")
+
+
+def _child(*command: str) -> tuple[float, float]:
+    """Best wall seconds of five runs, and peak MiB, of a child process."""
+    best, peak = float("inf"), 0.0
+    for _ in range(5):
+        begun = time.perf_counter()
+        pid = os.posix_spawn(
+            command[0],
+            list(command),
+            dict(os.environ),
+            file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+        )
+        _, _, usage = os.wait4(pid, 0)
+        best, peak = min(best, time.perf_counter() - begun), max(peak, usage.ru_maxrss / 1024)
+    return best, peak
+
+
+def startup() -> None:
+    """Command start-up against a bare interpreter."""
+    bare, _ = _child(sys.executable, "-c", "pass")
+    shown, mib = _child(sys.executable, "-m", "plumbline", "--help")
+    _row("plumbline --help / bare python", f"{shown / bare:.1f} x ({shown:.2f} s, {mib:.0f} MiB)", "0.25 s, 40 MiB")
+    asked, mib = _child(sys.executable, "-m", "plumbline", "demo")
+    _row(
+        "first answer on a world / bare python",
+        f"{asked / bare:.1f} x ({asked:.2f} s, {mib:.0f} MiB)",
+        "2.0 s, 200 MiB",
+    )
+
+
+def _print(measured: Measured) -> None:
+    size = f"{measured.size.pods:,} pods"
+    _row(
+        f"diagnosis of {size} / floor",
+        f"{measured.ratio:.2f} x ({measured.ours:.2f} s / {measured.floor:.2f} s)",
+        "3 x",
+    )
+    _row(f"extra memory, {size}", f"{measured.extra_mib:.0f} MiB", "200 MiB")
+    requests = f"{measured.kube_requests} (of them {measured.pages} further pages)"
+    _row(f"API requests, {size}", requests, "constant but for pages")
+    _row(f"PromQL requests, {size}", str(measured.prom_requests), "150")
+
+
+def fleet() -> None:
+    """The large fleet, the small one, and the growth between them."""
+    small, large = measure(SMALL), measure(LARGE)
+    _print(small)
+    _print(large)
+    _row("growth of time, 1,000 to 10,000 pods", f"{large.ours / small.ours:.1f} x", "10 x")
+
+
+def evaluations() -> None:
+    """Whole scenario runs and re-grading, a second a core."""
+    scenarios = load_all()
+    asyncio.run(run(scenarios[0]))
+    begun = time.process_time()
+    done = [asyncio.run(record(scenario)) for scenario in scenarios[:24]]
+    _row("scenario runs a second a core", f"{len(done) / (time.process_time() - begun):.1f}", "4")
+    begun = time.process_time()
+    for _ in range(3):
+        for scenario, kept in zip(scenarios, done, strict=False):
+            grade(scenario, kept)
+    _row("re-gradings a second a core", f"{3 * len(done) / (time.process_time() - begun):.0f}", "200")
+
+
+PARTS = {"startup": startup, "fleet": fleet, "evals": evaluations}
+
+
+def main() -> None:
+    """Run the parts named on the command line, or all."""
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
+    print(f"peak of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

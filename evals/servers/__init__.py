@@ -1,0 +1,1 @@
+"""Loopback servers that play a world: the Kubernetes API and the Prometheus HTTP API."""

@@ -1,0 +1,89 @@
+"""Failures a world plays to its clients: refusals, silence, half an answer, HTML where JSON belongs.
+
+One entry of `World.faults` for server "kube":
+`{server, match: substring of path?query, status, body, hang: true, count: N, retry_after: seconds,
+truncate: bytes, html: true}`. `count` absent plays it for ever; `truncate` cuts the real answer short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from evals.servers.kube.calls import Answer
+from evals.servers.kube.jsonread import as_text
+from evals.servers.kube.status import ApiError
+from evals.servers.kube.store import encode
+from tools.types import JsonObject
+
+_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to continue</h1></body></html>"
+_MESSAGES = {
+    429: "Too many requests, please try again later.",
+    500: "Internal error occurred: the world says so",
+    503: "the server is currently unable to handle the request",
+    504: "Timeout: request did not complete within the allotted timeout",
+}
+
+
+@dataclass(slots=True)
+class Fault:
+    """One failure and how often it is still to be played (None: always)."""
+
+    match: str
+    status: int
+    body: object
+    hang: bool
+    left: int | None
+    retry_after: int | None
+    truncate: int | None
+    html: bool
+
+    def answer(self) -> Answer:
+        """The answer in place of the real one."""
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        if self.html:
+            page = self.body if isinstance(self.body, str) else _PAGE
+            return Answer(page.encode(), "text/html; charset=utf-8", self.status, headers)
+        if isinstance(self.body, str):
+            return Answer(self.body.encode(), "text/plain; charset=utf-8", self.status, headers)
+        if self.body is not None:
+            return Answer(encode(self.body), status=self.status, headers=headers)
+        details: JsonObject = {} if self.retry_after is None else {"retryAfterSeconds": self.retry_after}
+        message = _MESSAGES.get(self.status, f"the world answers {self.status}")
+        return Answer(
+            encode(ApiError(self.status, message, details=details).body()), "application/json", self.status, headers
+        )
+
+
+class Faults:
+    """The failures of one server, in the order the world lists them."""
+
+    def __init__(self, entries: Iterable[JsonObject], server: str) -> None:
+        self._faults = [_fault(entry) for entry in entries if entry.get("server") == server]
+
+    def take(self, target: str) -> Fault | None:
+        """The failure to play for `path?query`, counted as played; None for none."""
+        for fault in self._faults:
+            if fault.match in target and fault.left != 0:
+                if fault.left is not None:
+                    fault.left -= 1
+                return fault
+        return None
+
+
+def _fault(entry: JsonObject) -> Fault:
+    html = entry.get("html") is True
+    return Fault(
+        match=as_text(entry.get("match")),
+        status=_whole(entry.get("status")) or (200 if html or entry.get("body") is not None else 500),
+        body=entry.get("body"),
+        hang=entry.get("hang") is True,
+        left=_whole(entry.get("count")),
+        retry_after=_whole(entry.get("retry_after")),
+        truncate=_whole(entry.get("truncate")),
+        html=html,
+    )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,263 @@
+"""The Kubernetes world server: one aiohttp server on a loopback port that answers for one world.
+
+Rules: nothing but loopback unless a host is given; the Date header is the world's clock; every request and every
+attempt to write is recorded; every refusal is an ApiError, and anything else that escapes is a bug (500).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from email.utils import formatdate
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from evals.servers.kube import discovery, reads
+from evals.servers.kube.access import Authority
+from evals.servers.kube.calls import Answer, Call, RequestRecord, User, WriteRecord, target_of
+from evals.servers.kube.faults import Fault, Faults
+from evals.servers.kube.kinds import Resource, kinds_of
+from evals.servers.kube.logs import read_log
+from evals.servers.kube.negotiate import wanted
+from evals.servers.kube.reviews import REVIEWS, Reviewer
+from evals.servers.kube.status import ApiError, PlainError, not_allowed, unknown_path, unknown_resource
+from evals.servers.kube.store import Store, encode
+from evals.servers.kube.views import answer
+from evals.servers.kube.watch import Watch
+from evals.servers.kube.writes import Writer
+from evals.world.model import World
+from tools.types import JsonObject
+
+_LOG = logging.getLogger(__name__)
+_TEXT = "text/plain; charset=utf-8"
+_HEALTH = ("/healthz", "/livez", "/readyz")
+_BODY_LIMIT = 3 << 20
+"""Largest request body (bytes) kube-apiserver accepts."""
+
+
+class KubeServer:
+    """Serves one world. Raises DocumentError at once for an object whose kind the world does not define."""
+
+    def __init__(self, world: World, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.world, self.host, self.port = world, host, port
+        self.kinds = kinds_of(kubernetes=world.kubernetes, definitions=world.definitions, objects=world.objects)
+        self.store = Store(world, self.kinds)
+        self.requests: list[RequestRecord] = []
+        self.writes: list[WriteRecord] = []
+        self._authority = Authority(world, self.kinds, self.store)
+        self._reviewer = Reviewer(world, self._authority)
+        self._writer = Writer(world, self.kinds, self.store)
+        self._faults = Faults(world.faults, "kube")
+        self._closing = asyncio.Event()
+        self._web: web.Server | None = None
+        self._listener: asyncio.Server | None = None
+
+    async def start(self) -> str:
+        """Listen; returns the base URL."""
+        self._closing.clear()
+        self._web = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._web, self.host, self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self.url
+
+    async def stop(self) -> None:
+        """End every watch and hanging request, then close. Stopping twice is harmless."""
+        self._closing.set()
+        self.store.notify()
+        if self._listener is not None and self._web is not None:
+            self._listener.close()
+            self._web.pre_shutdown()
+            await self._web.shutdown(1.0)
+            await self._listener.wait_closed()
+        self._listener = self._web = None
+
+    @property
+    def url(self) -> str:
+        """Base URL, such as http://127.0.0.1:41234."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def kubeconfig(self) -> JsonObject:
+        """A kubeconfig for this server: one context, named after the world, with the world's first token."""
+        name = self.world.name
+        token = next(iter(self.world.access.tokens), f"world-{name}")
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": self.url}}],
+            "users": [{"name": name, "user": {"token": token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
+            "current-context": name,
+        }
+
+    # --- one request -----------------------------------------------------------------------------------
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        fault = self._faults.take(request.path_qs)
+        if fault is not None and fault.truncate is None:
+            return await self._play(request, fault)
+        user, call = User("", ()), None
+        try:
+            user = self._authority.user_of(request.headers, request.headers.getall("Impersonate-Group", []))
+            call = await self._call(request, user)
+            self._authority.require(user, call.target)
+            result = self._answer(call)
+        except ApiError as error:
+            result = Answer(encode(error.body()), status=error.code)
+        except PlainError as error:
+            result = Answer(error.text.encode(), _TEXT, error.code)
+        except Exception:
+            _LOG.exception("the world server failed on %s %s", request.method, request.path_qs)
+            result = Answer(encode(ApiError(500, "Internal error occurred").body()), status=500)
+        if isinstance(result, Watch):
+            self._record(request, user, 200)
+            return await result.play(request, self._headers(), self._closing)
+        self._record(request, user, result.status, call, result)
+        response = self._response(result)
+        return response if fault is None else await _cut(request, response, fault.truncate or 0)
+
+    async def _call(self, request: web.BaseRequest, user: User) -> Call:
+        query = dict(request.query)
+        body = b""
+        if request.can_read_body:
+            body = await request.content.read(_BODY_LIMIT)
+        target = target_of(request.method, unquote(request.rel_url.raw_path), query)
+        return Call(request.method, target, query, request.headers, body, user)
+
+    def _answer(self, call: Call) -> Answer | Watch:
+        target = call.target
+        if not target.resource:
+            return self._document(call)
+        resource = self.kinds.by_path.get((target.group, target.version, target.resource))
+        if resource is None:
+            known = target.version in self.kinds.groups().get(target.group, {})
+            raise unknown_resource() if known else unknown_path()
+        if target.subresource and resource.subresource(target.subresource) is None:
+            raise unknown_resource()
+        if target.verb in ("get", "list", "watch"):
+            return self._read(call, resource)
+        return self._change(call, resource)
+
+    def _read(self, call: Call, resource: Resource) -> Answer | Watch:
+        verb, now = call.target.verb, self.world.clock.now
+        if verb not in resource.verbs:
+            raise not_allowed()
+        if verb == "watch" and not call.target.subresource:
+            return Watch(call, resource, self.store, now)
+        if verb == "list":
+            return reads.list_objects(call, resource, self.store, now)
+        if call.target.subresource == "log":
+            return read_log(call, reads.find(call, resource, self.store), self.world)
+        reader = reads.SUBRESOURCE_READS.get(call.target.subresource, reads.get_other)
+        return reader(call, resource, self.store, now)
+
+    def _change(self, call: Call, resource: Resource) -> Answer:
+        review = REVIEWS.get(resource.plural) if resource.group in _REVIEW_GROUPS else None
+        if review is not None and call.target.verb == "create":
+            return review(self._reviewer, call)
+        if call.target.verb not in ("create", "update", "patch", "delete", "deletecollection"):
+            raise not_allowed()
+        return self._writer.write(call, resource)
+
+    # --- documents that are no objects -----------------------------------------------------------------
+
+    def _document(self, call: Call) -> Answer:
+        if call.method not in ("GET", "HEAD"):
+            raise unknown_path()
+        path = call.target.path.rstrip("/")
+        if path.startswith(_HEALTH):
+            return _healthy(path, verbose="verbose" in call.query)
+        if path in ("/api", "/apis"):
+            return self._index(call, core=path == "/api")
+        want = wanted(call.accept, kinds=())
+        parts = path.strip("/").split("/")
+        found: JsonObject | None = None
+        match parts:
+            case ["version"]:
+                found = discovery.version_info(self.world.kubernetes)
+            case ["openapi", "v3"]:
+                found = {"paths": {}}
+            case ["api", version]:
+                found = discovery.resource_list(self.kinds, "", version)
+            case ["apis", name]:
+                found = discovery.group(self.kinds, name)
+            case ["apis", name, version]:
+                found = discovery.resource_list(self.kinds, name, version)
+        if found is None:
+            raise unknown_path()
+        return answer(found, want)
+
+    def _index(self, call: Call, *, core: bool) -> Answer:
+        want = wanted(call.accept, kinds=(discovery.AGGREGATED,))
+        if want.kind:
+            return answer(discovery.aggregated(self.kinds, core=core), want)
+        body = discovery.core_versions(f"{self.host}:{self.port}") if core else discovery.group_list(self.kinds)
+        return answer(body, want)
+
+    # --- the wire --------------------------------------------------------------------------------------
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Date": formatdate(self.world.clock.now, usegmt=True),
+            "Cache-Control": "no-cache, private",
+            "Server": "plumbline-world",
+        }
+
+    def _response(self, result: Answer) -> web.Response:
+        headers = {**self._headers(), **result.headers}
+        if result.content_type:
+            headers["Content-Type"] = result.content_type
+        return web.Response(body=result.body, status=result.status, headers=headers)
+
+    async def _play(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
+        if fault.hang:
+            self._record(request, User("", ()), 0)
+            await self._closing.wait()
+        result = fault.answer()
+        if not fault.hang:
+            self._record(request, User("", ()), result.status)
+        return self._response(result)
+
+    def _record(
+        self, request: web.BaseRequest, user: User, status: int, call: Call | None = None, result: Answer | None = None
+    ) -> None:
+        path, query = request.path, request.query_string
+        self.requests.append(RequestRecord(request.method, path, query, user.name, status))
+        if call is None or request.method in ("GET", "HEAD") or call.target.group in _REVIEW_GROUPS:
+            return
+        self.writes.append(
+            WriteRecord(
+                method=request.method,
+                path=path,
+                query=query,
+                user=user.name,
+                status=status,
+                dry_run="dryRun" in call.query,
+                content_type=call.content_type,
+                body=call.body,
+            )
+        )
+
+
+_REVIEW_GROUPS = ("authentication.k8s.io", "authorization.k8s.io")
+
+
+def _healthy(path: str, *, verbose: bool) -> Answer:
+    if not verbose:
+        return Answer(b"ok", _TEXT)
+    lines = [f"[+]{check} ok" for check in ("ping", "log", "etcd")]
+    return Answer("\n".join([*lines, f"{path.strip('/')} check passed", ""]).encode(), _TEXT)
+
+
+async def _cut(request: web.BaseRequest, response: web.Response, size: int) -> web.StreamResponse:
+    """Promise the whole answer, send the first `size` bytes, and hang up."""
+    whole = bytes(response.body) if isinstance(response.body, bytes) else b""
+    stream = web.StreamResponse(status=response.status, headers=response.headers)
+    stream.content_length = len(whole)
+    await stream.prepare(request)
+    await stream.write(whole[:size])
+    if request.transport is not None:
+        request.transport.close()
+    return stream

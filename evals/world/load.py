@@ -1,0 +1,170 @@
+"""From a name to a World: layers are composed, anchored at a moment, and given their series.
+
+Everything expensive is shared within the process: parsed folders, compositions and the entries of their series.
+What a caller gets (objects, logs, clock) is its own and may be changed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from evals.world.compose import Composition, compose
+from evals.world.exporters import EXPORTERS
+from evals.world.exporters.context import Context
+from evals.world.layers import MAX_LOG, Layer, chain, folder_of, read_text
+from evals.world.metrics import Metrics, read_metrics
+from evals.world.model import Access, Clock, World
+from evals.world.openmetrics import read_openmetrics
+from evals.world.places import Place
+from evals.world.series import Extra, Families, Rules, WorldSeries
+from evals.world.times import anchor_json, anchor_log, moment_of
+from tools.errors import DocumentError
+from tools.types import JsonObject
+
+KUBERNETES, PROMETHEUS = "1.36", "3.x"
+SAMPLE_INTERVAL = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """A composed world before it is anchored; shared by all loads of the same stack of layers."""
+
+    layers: tuple[Layer, ...]
+    composition: Composition
+    metrics: Metrics
+    now: float
+    families: Families
+
+    def setting(self, name: str) -> Place:
+        """A setting of the topmost layer that gives it."""
+        for layer in reversed(self.layers):
+            if name in layer.settings.mapping():
+                return layer.settings.at(name)
+        return self.layers[-1].settings.at(name)
+
+    def collected(self, name: str) -> list[JsonValue]:
+        """A list setting of all layers, base first."""
+        return [entry.value for layer in self.layers for entry in layer.settings.at(name).items()]
+
+
+_cache: dict[tuple[int, ...], Blueprint] = {}
+_CACHED = 128
+
+
+def load(name_or_path: str, *, anchor: float | None = None, overlays: Sequence[str] = ()) -> World:
+    """The world of that name or folder, anchored at `anchor` (Unix seconds) or at its own `now`.
+
+    `overlays` are put on top, in order; of each only what the stack does not hold yet. Raises UnknownName and
+    DocumentError.
+    """
+    return anchored(blueprint(name_or_path, overlays=overlays), anchor)
+
+
+def blueprint(name_or_path: str, *, overlays: Sequence[str] = ()) -> Blueprint:
+    """As load, before anchoring."""
+    folder = folder_of(name_or_path)
+    layers = chain(folder)
+    for overlay in overlays:
+        for layer in chain(folder_of(overlay, folder)):
+            if layer not in layers:
+                layers.append(layer)
+    key = tuple(id(layer) for layer in layers)
+    found = _cache.get(key)
+    if found is None:
+        if len(_cache) >= _CACHED:
+            _cache.clear()
+        found = _cache[key] = _blueprint(layers)
+    return found
+
+
+def _blueprint(layers: Sequence[Layer]) -> Blueprint:
+    composition = compose(layers)
+    metrics = read_metrics(place for layer in layers for place in layer.metrics)
+    now = _now(layers)
+    extras = tuple(
+        Extra(name, entry)
+        for layer in layers
+        for path in layer.recordings
+        for name, entry in read_openmetrics(read_text(path, path.name), file=path.name, now=now)
+    )
+    rules = Rules(metrics.rules.drops, metrics.rules.overrides, (*extras, *metrics.rules.extras))
+    context = Context(composition.bodies, metrics, now)
+    families: Families = {}
+    for exporter in EXPORTERS:
+        families |= exporter(context)
+    return Blueprint(tuple(layers), composition, Metrics(metrics.profiles, rules, metrics.options), now, families)
+
+
+def _now(layers: Sequence[Layer]) -> float:
+    for layer in reversed(layers):
+        place = layer.settings.at("now")
+        if place.value is not None:
+            try:
+                return moment_of(place.text())
+            except ValueError as error:
+                place.fail(f"{error}; write it as 2026-05-12T14:00:00Z")
+    layers[0].settings.fail("a base world needs its `now`, such as 2026-05-12T14:00:00Z")
+
+
+def anchored(plan: Blueprint, anchor: float | None = None) -> World:
+    """A World of a blueprint: fresh objects with absolute times, its own clock and series."""
+    moment = float(math.floor(plan.now if anchor is None else anchor))
+    clock = Clock(moment)
+    objects = json.loads(anchor_json(plan.composition.json(), moment))
+    step = plan.setting("sample_interval").seconds(SAMPLE_INTERVAL)
+    series = WorldSeries(plan.families, rules=plan.metrics.rules, clock=clock, anchor=moment, step=step)
+    top = plan.layers[-1]
+    return World(
+        name=top.name,
+        description=plan.setting("description").text(""),
+        clock=clock,
+        kubernetes=plan.setting("kubernetes").text(KUBERNETES),
+        prometheus=plan.setting("prometheus").choice(("3.x", "2.x"), PROMETHEUS),
+        objects=objects,
+        series=series,
+        logs=_logs(plan.layers, moment),
+        definitions=_rows(plan.collected("definitions")),
+        reactions=_rows([place.value for layer in plan.layers for place in layer.reactions]),
+        access=_access(plan.setting("access")),
+        sample_interval=step,
+        alerts=_rows(json.loads(anchor_json(json.dumps(plan.collected("alerts")), moment))),
+        faults=_rows(plan.collected("faults")),
+    )
+
+
+def _rows(values: Sequence[JsonValue]) -> list[JsonObject]:
+    return [dict(value) for value in values if isinstance(value, dict)]
+
+
+def _logs(layers: Sequence[Layer], moment: float) -> dict[tuple[str, str, str], bytes]:
+    """logs/NAMESPACE/POD/CONTAINER.log, and …/CONTAINER/previous.log for the one before a restart."""
+    out: dict[tuple[str, str, str], bytes] = {}
+    for layer in layers:
+        for path in layer.logs:
+            namespace, pod, *rest = path.relative_to(layer.folder / "logs").with_suffix("").parts
+            if path.stat().st_size > MAX_LOG:
+                raise DocumentError(str(path), None, "", f"a log of a world has at most {MAX_LOG:,} bytes")
+            body = path.read_bytes()
+            try:
+                body = anchor_log(body.decode(), moment).encode()
+            except UnicodeDecodeError:
+                pass
+            out[(namespace, pod, "/".join(rest))] = body
+    return out
+
+
+def _access(place: Place) -> Access:
+    place.only(("tokens", "rules"))
+    tokens: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for token in place.at("tokens").mapping():
+        entry = place.at("tokens", token)
+        entry.only(("user", "groups"))
+        groups = tuple(group.text() for group in entry.at("groups").items())
+        tokens[token] = (entry.at("user").text(), groups)
+    rules = {who: _rows([rule.value for rule in place.at("rules", who).items()]) for who in place.at("rules").mapping()}
+    return Access(tokens, rules)

@@ -1,0 +1,1 @@
+"""Checks that hold on any cluster: a real one or a world."""

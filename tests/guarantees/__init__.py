@@ -1,0 +1,1 @@
+"""One file per guarantee that is due, named after it."""

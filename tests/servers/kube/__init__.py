@@ -1,0 +1,1 @@
+"""The Kubernetes world server against recordings and real clients."""

@@ -1,0 +1,1 @@
+"""The live Kubernetes port: the only package that imports kubernetes."""

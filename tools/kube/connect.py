@@ -1,0 +1,132 @@
+"""From a kubeconfig to a live port: checks the server's address, proves nothing, and never weakens TLS by itself.
+
+Rules: TLS verification is off only when kubeconfig and settings both say so; a credential plugin runs only when its
+absolute path is allowed, once, before the process locks itself down; impersonation headers hold printable text only.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from kubernetes.aio.client.configuration import Configuration
+from multidict import CIMultiDict
+
+from tools.credentials import run_plugin
+from tools.errors import CredentialsError
+from tools.kube.kubeconfig import Login, load, read_small
+from tools.kube.port import LiveKube
+from tools.kube.transport import Transport
+
+TOKEN_SECONDS: Final = 60.0
+"""How long a token read from a file is used: the kubelet replaces it well before its hour is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class KubeTarget:
+    """Which cluster, as whom. `kubeconfig` is a path list as in KUBECONFIG; None uses kubectl's defaults."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    as_user: str | None = None
+    as_groups: tuple[str, ...] = ()
+    request_timeout: float | None = None
+    """Seconds; shortens the deadline of every call, never lengthens it."""
+    allowed_plugins: tuple[str, ...] = ()
+    """Absolute paths of exec credential plugins that may run."""
+    allow_insecure_tls: bool = False
+
+
+async def connect(target: KubeTarget) -> LiveKube:
+    """A port for the target; sends nothing yet. Raises CredentialsError, UnknownName, DocumentError."""
+    login = load(target.kubeconfig, target.context, os.environ)
+    if target.as_user:
+        login = replace(login, as_user=target.as_user, as_groups=target.as_groups)
+    elif target.as_groups:
+        raise CredentialsError("--as-group needs --as", hint="say whom to impersonate with --as USER")
+    login = _checked(login, allow_insecure=target.allow_insecure_tls)
+    if login.plugin is not None:
+        issued = await run_plugin(
+            login.plugin.command,
+            login.plugin.args,
+            env=dict(login.plugin.env),
+            api_version=login.plugin.api_version,
+            folder=login.plugin.folder,
+            allowed=target.allowed_plugins,
+            hint=login.plugin.hint,
+        )
+        login = replace(login, token=issued.token, cert=issued.cert or login.cert, key=issued.key or login.key)
+    return LiveKube(_transport(login), request_timeout=target.request_timeout)
+
+
+def _checked(login: Login, *, allow_insecure: bool) -> Login:
+    parts = urlsplit(login.server)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise CredentialsError(
+            f"context {login.context}: {login.server[:120]!r} is no API server address",
+            hint="it must be https://HOST[:PORT] in the kubeconfig",
+        )
+    if not login.verify and not allow_insecure:
+        raise CredentialsError(
+            f"context {login.context} turns off TLS verification (insecure-skip-tls-verify)",
+            hint="put the CA into the kubeconfig, or allow insecure TLS in the settings",
+        )
+    if login.proxy and urlsplit(login.proxy).scheme not in ("http", "https"):
+        raise CredentialsError(f"context {login.context}: proxy-url must be http or https", hint="mend the kubeconfig")
+    for value in (login.as_user, *login.as_groups, login.token):
+        if not value.isprintable() or not value.isascii():
+            raise CredentialsError("a user, group or token holds characters that no header may carry")
+    return login
+
+
+def _transport(login: Login) -> Transport:
+    config = Configuration(host=login.server.rstrip("/"), verify_ssl=login.verify)
+    config.tls_server_name = login.server_name or None
+    config.proxy = login.proxy or None
+    if login.ca is not None:
+        config.ca_cert_data = login.ca.decode("ascii", "replace")
+    # The ssl module takes a client key only from a file; the folder is private and gone before the first request.
+    with tempfile.TemporaryDirectory(prefix="plumbline-") as folder:
+        if login.cert is not None and login.key is not None:
+            config.cert_file = _write(Path(folder) / "cert.pem", login.cert)
+            config.key_file = _write(Path(folder) / "key.pem", login.key)
+        try:
+            return Transport(config, _authorizer(login))
+        except (ssl.SSLError, OSError) as error:
+            raise CredentialsError(
+                f"context {login.context}: a certificate or key cannot be used ({error})", hint="mend the kubeconfig"
+            ) from error
+
+
+def _write(path: Path, data: bytes) -> str:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+    return str(path)
+
+
+def _authorizer(login: Login) -> Callable[[], Awaitable[CIMultiDict[str]]]:
+    """Headers of the login's identity; a token file is read again when its content may have changed."""
+    token, read_at = login.token, float("-inf")
+
+    async def headers() -> CIMultiDict[str]:
+        nonlocal token, read_at
+        if login.token_file is not None and not login.token and time.monotonic() - read_at > TOKEN_SECONDS:
+            token = read_small(login.token_file, what="token").decode("ascii", "replace").strip()
+            read_at = time.monotonic()
+        made: CIMultiDict[str] = CIMultiDict()
+        if token:
+            made["Authorization"] = f"Bearer {token}"
+        if login.as_user:
+            made["Impersonate-User"] = login.as_user
+        for group in login.as_groups:
+            made.add("Impersonate-Group", group)
+        return made
+
+    return headers

@@ -1,0 +1,1 @@
+"""The read tools: one file each, found by tools/registry.py."""

@@ -1,0 +1,1 @@
+"""What the redactor knows: invisible characters, shapes of secrets, names that mean secret."""
