@@ -40,6 +40,8 @@ class Target:
     cluster: str
     prom_note: str = ""
     """Where Prometheus was found, or why there is none."""
+    urls: tuple[str, ...] = ()
+    """Base addresses of both, for the process to lock itself down to."""
     redaction_key: bytes | None = None
     """Fixed in worlds and evals, so that pseudonyms are the same in every run."""
 

@@ -18,8 +18,8 @@ from agent.events import EVENT, Answered, Asked, Event, Failed
 from agent.session import Session
 from agent.types import Diagnosis
 from evals import graders
-from evals.servers.kube import KubeServer
-from evals.servers.prom import PromServer
+from evals.servers.kube.server import KubeServer
+from evals.servers.prom.server import PromServer
 from evals.types import Result, RunRecord, Scenario
 from evals.world.load import load
 from evals.world.model import World
@@ -49,13 +49,13 @@ class Served:
 async def serving(world: World) -> AsyncIterator[Served]:
     """Serve a world on loopback and connect the real clients to it."""
     kube, prom = KubeServer(world), PromServer(world)
-    await kube.start()
+    kube_url = await kube.start()
     prom_url = await prom.start()
     try:
         async with _port(kube) as port:
-            metrics = await connect_prom(prom_url)
+            metrics = connect_prom(prom_url)
             try:
-                target = Target(port, metrics, f"world {world.name}", prom_url, REDACTION_KEY)
+                target = Target(port, metrics, f"world {world.name}", prom_url, (kube_url, prom_url), REDACTION_KEY)
                 yield Served(world, kube, prom, target)
             finally:
                 await metrics.aclose()

@@ -6,7 +6,7 @@ a unit and a source, here or in the signals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from agent.analysis.judging import Judged, weigh
@@ -89,6 +89,29 @@ def undecided(view: View, subjects: Iterable[ResourceRef], confirms: Iterable[st
     return tuple(
         Missing(need=_need(lack), because=_because(lack, refs), causes=(cause,)) for lack, refs in lacks.items()
     )
+
+
+def set_aside(
+    view: View,
+    subjects: Iterable[ResourceRef],
+    confirms: Iterable[str],
+    excludes: Iterable[str],
+    *,
+    fine: Iterable[str],
+) -> Iterator[Missing]:
+    """Subjects that show the symptom for another reason, which is named; only signals in `fine` settle the matter.
+
+    A symptom that is seen and not explained must never end in "healthy": its entry keeps the answer open.
+    """
+    accepted = tuple(fine)
+    for subject in subjects:
+        against = judged(view, subject, confirms, excludes).against
+        if against is not None and against.claim is not None and against.signal in tuple(excludes):
+            yield Missing(
+                need=f"a judgement of {subject}",
+                because=f"it shows the signs, but {against.claim.text}",
+                causes=() if against.signal in accepted else ("*",),
+            )
 
 
 def _need(lack: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from agent.analysis import kinds
+from agent.analysis import kinds, queries
 from agent.analysis.records import Record
 from agent.analysis.view import View
 from tools import fields
@@ -75,13 +75,39 @@ def gpu_nodes(view: View) -> list[Record]:
     return [n for n in view.objects(kinds.NODE) if allocatable(n) or _gpu_amounts(n.data, "status", "capacity")]
 
 
-def free(view: View) -> dict[str, dict[str, float]]:
-    """Node name → GPU resource → allocatable minus what live pods on it ask for (never below zero)."""
-    left = {node.ref.name: allocatable(node) for node in gpu_nodes(view)}
+def free(view: View) -> dict[str, dict[str, float]] | None:
+    """Node name → GPU resource → allocatable minus what live pods on it ask for (never below zero).
+
+    Where only some namespaces were read, kube-state-metrics says what the pods of all hold; None where it cannot.
+    """
+    whole = view.scope.namespaces is None and view.scope.permitted is None
+    held = _held_by_pods(view) if whole else _held_by_series(view)
+    if held is None:
+        return None
+    return {
+        node.ref.name: {
+            name: max(0.0, amount - held.get((node.ref.name, _sanitized(name)), 0.0))
+            for name, amount in allocatable(node).items()
+        }
+        for node in gpu_nodes(view)
+    }
+
+
+def _held_by_pods(view: View) -> dict[tuple[str, str], float]:
+    held: dict[tuple[str, str], float] = defaultdict(float)
     for pod in gpu_pods(view):
-        node = left.get(pod.text("spec", "nodeName"))
-        if node is None:
-            continue
         for name, amount in requested(pod).items():
-            node[name] = max(0.0, node.get(name, 0.0) - amount)
-    return left
+            held[(pod.text("spec", "nodeName"), _sanitized(name))] += amount
+    return held
+
+
+def _held_by_series(view: View) -> dict[tuple[str, str], float] | None:
+    if view.state(queries.GPU_REQUESTED_BY_NODE) != "ok":
+        return None
+    rows = view.rows(queries.GPU_REQUESTED_BY_NODE)
+    return {(row.label("node"), row.label("resource")): row.value or 0.0 for row in rows}
+
+
+def _sanitized(resource: str) -> str:
+    """A resource name as kube-state-metrics writes it in a label."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", resource)

@@ -11,6 +11,8 @@ from tools import fields
 from tools.types import JsonObject
 
 CORDON = "node.kubernetes.io/unschedulable"
+CONDITION_TAINTS = "node.kubernetes.io/"
+"""Prefix of the taints that the node controller sets for a node's state, not for a purpose."""
 BLOCKING_EFFECTS = ("NoSchedule", "NoExecute")
 
 
@@ -38,6 +40,12 @@ def untolerated(pod: Record, node: Record) -> list[tuple[int, JsonObject]]:
         and fields.text(taint, "key") != CORDON
         and not tolerates(tolerations, taint)
     ]
+
+
+def out_of_service(pod: Record, node: Record) -> bool:
+    """True when the node takes no new pods: cordoned, not ready, unreachable or under pressure."""
+    states = [fields.text(taint, "key") for _, taint in untolerated(pod, node)]
+    return cordoned(node) or any(key.startswith(CONDITION_TAINTS) for key in states)
 
 
 def cordoned(node: Record) -> bool:

@@ -26,7 +26,7 @@ BUSY = (
     ("gpu_gfx_activity", " / 100"),
 )
 TENSOR = (("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", ""), ("DCGM_FI_PROF_TENSOR_UTIL_RATIO", ""))
-FB_USED = (("DCGM_FI_DEV_FB_USED", ""),)
+FB_USED = (("DCGM_FI_DEV_FB_USED", ""), ("DCGM_FI_DEV_FB_USED_BYTES", " / 1048576"))
 POWER = (("DCGM_FI_DEV_POWER_USAGE", ""), ("DCGM_FI_DEV_BOARD_POWER_WATTS", ""))
 
 
@@ -43,8 +43,9 @@ def normalised(expression: str) -> str:
 
 
 def gpu_over(function: str, variants: tuple[tuple[str, str], ...], window: str) -> str:
-    """A range function over whichever variant of a GPU series exists, normalised."""
-    return normalised(" or ".join(f"{function}({name}[{window}]){scale}" for name, scale in variants))
+    """A range function over whichever variant of a GPU series exists, normalised; a count of samples has no unit."""
+    counts = function == "count_over_time"
+    return normalised(" or ".join(f"{function}({name}[{window}]){'' if counts else scale}" for name, scale in variants))
 
 
 def names(variants: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
@@ -210,6 +211,21 @@ HPA_AT_FLOOR_SHARE = NamedQuery(
     enable=KSM_ENABLE,
     window=604_800,
 )
+
+GPU_REQUESTED_BY_NODE = NamedQuery(
+    name="gpu_requested_by_node",
+    promql=(
+        'sum by (node, resource) (kube_pod_container_resource_requests{node!="",'
+        'resource=~"nvidia_com_(gpu|gpu_shared|mig_.+)|amd_com_gpu|gpu_intel_com_(i915|xe)"}'
+        ' and on (namespace, pod) (kube_pod_status_phase{phase=~"Pending|Running"} == 1))'
+    ),
+    family="ksm",
+    unit="GPUs requested",
+    metrics=("kube_pod_container_resource_requests",),
+    enable=KSM_ENABLE,
+    tenant_label=None,
+)
+"""GPUs that pods of every namespace hold on each node: what objects cannot say when only some namespaces are read."""
 
 CATALOGUE: tuple[NamedQuery, ...] = tuple(v for v in list(globals().values()) if isinstance(v, NamedQuery))
 """Every query of this module; causes may bring their own as constants of their files."""

@@ -22,8 +22,8 @@ from agent.app import App, Target
 from agent.events import Answered, Failed
 from agent.types import Diagnosis
 from evals.servers.canned import Canned, Key, Recorder, serve
-from evals.servers.kube import KubeServer
-from evals.servers.prom import PromServer
+from evals.servers.kube.server import KubeServer
+from evals.servers.prom.server import PromServer
 from evals.world.generate import big_fleet
 from evals.world.model import World
 from tools.kube.connect import KubeTarget, connect
@@ -78,7 +78,7 @@ async def diagnose(kube_url: str, prom_url: str) -> Diagnosis:
     with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as name:
         folder = Path(name)
         kube = await connect(KubeTarget(kubeconfig=_kubeconfig(folder, kube_url)))
-        prom = await connect_prom(prom_url)
+        prom = connect_prom(prom_url)
         try:
             target = Target(kube, prom, "bench")
             async with App.open(Settings(state_dir=folder / "state"), target) as app:

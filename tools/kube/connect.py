@@ -63,7 +63,7 @@ async def connect(target: KubeTarget) -> LiveKube:
             hint=login.plugin.hint,
         )
         login = replace(login, token=issued.token, cert=issued.cert or login.cert, key=issued.key or login.key)
-    return LiveKube(_transport(login), request_timeout=target.request_timeout)
+    return LiveKube(_transport(login), request_timeout=target.request_timeout, cluster=login.context)
 
 
 def _checked(login: Login, *, allow_insecure: bool) -> Login:

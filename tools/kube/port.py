@@ -40,7 +40,9 @@ _SECRET: Final = KindRef(kind="Secret")
 class LiveKube:
     """Read access to one cluster with one identity. Close it when done."""
 
-    def __init__(self, transport: Transport, *, request_timeout: float | None = None) -> None:
+    def __init__(self, transport: Transport, *, request_timeout: float | None = None, cluster: str = "") -> None:
+        self.cluster = cluster
+        """The kubeconfig context, or how else the cluster was found."""
         self._transport = transport
         self._timeout = request_timeout
         self._found: Discovery | None = None
@@ -55,6 +57,11 @@ class LiveKube:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.close()
+
+    @property
+    def address(self) -> str:
+        """Base address of the API server."""
+        return self._transport.address
 
     @property
     def requests(self) -> int:

@@ -92,6 +92,11 @@ class Transport:
         self._date: tuple[float, float] | None = None
         self.requests = 0
 
+    @property
+    def address(self) -> str:
+        """Base address of the API server."""
+        return str(self._base)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._rest.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from pydantic import JsonValue
 
 from tools import fields
 from tools.projection.metadata import same
 from tools.types import JsonObject
 
-_ABSENT = object()
+Side: TypeAlias = tuple[JsonValue] | None
+"""A value that is there, or None where there is no such field (null is a value)."""
 
 
 def differences(before: JsonValue, after: JsonValue, *, limit: int) -> list[JsonObject]:
@@ -17,39 +20,36 @@ def differences(before: JsonValue, after: JsonValue, *, limit: int) -> list[Json
     Lists of named items (containers, env) are compared by name, other lists by position. Hidden values stay marked.
     """
     found: list[JsonObject] = []
-    stack: list[tuple[str, JsonValue | object, JsonValue | object]] = [("", before, after)]
+    stack: list[tuple[str, Side, Side]] = [("", (before,), (after,))]
     while stack and len(found) < limit:
         path, old, new = stack.pop()
-        parts = _parts(old, new)
+        parts = _parts(old[0], new[0]) if old and new else None
         if parts is not None:
             stack.extend((path + step, *pair) for step, pair in parts.items())
-        elif old is _ABSENT or new is _ABSENT or not _same(old, new):
+        elif old is None or new is None or not same(old[0], new[0]):
             change: JsonObject = {"path": path.lstrip(".")}
-            for side, value in (("before", old), ("after", new)):
-                if _is_json(value):
-                    change[side] = value
+            if old is not None:
+                change["before"] = old[0]
+            if new is not None:
+                change["after"] = new[0]
             found.append(change)
     return sorted(found, key=lambda change: str(change["path"]))
 
 
-def _is_json(value: object) -> bool:
-    return value is not _ABSENT
-
-
-def _same(old: JsonValue | object, new: JsonValue | object) -> bool:
-    return same(old, new)
-
-
-def _parts(
-    old: JsonValue | object, new: JsonValue | object
-) -> dict[str, tuple[JsonValue | object, JsonValue | object]] | None:
+def _parts(old: JsonValue, new: JsonValue) -> dict[str, tuple[Side, Side]] | None:
     """The members of two objects or lists side by side by path step; None when they are to be compared whole."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return {_step(key): (old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in [*old, *(set(new) - set(old))]}
-    if isinstance(old, list) and isinstance(new, list):
+        first = {_step(key): value for key, value in old.items()}
+        second = {_step(key): value for key, value in new.items()}
+    elif isinstance(old, list) and isinstance(new, list):
         first, second = _by_name(old), _by_name(new)
-        return {key: (first.get(key, _ABSENT), second.get(key, _ABSENT)) for key in {**first, **second}}
-    return None
+    else:
+        return None
+    return {step: (_side(first, step), _side(second, step)) for step in {**first, **second}}
+
+
+def _side(members: dict[str, JsonValue], step: str) -> Side:
+    return (members[step],) if step in members else None
 
 
 def _step(key: str) -> str:

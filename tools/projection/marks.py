@@ -5,6 +5,8 @@ Rules: a mark is an ordinary string or object to everybody else, and no mark lea
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from pydantic import JsonValue
 
 LONG = 1_024
@@ -30,9 +32,22 @@ class Long(str):
 
 
 class Shared(dict[str, JsonValue]):
-    """An object that thousands of others repeat (containers of one template): kept once."""
+    """What thousands of objects repeat (the spec of one template): finished and redacted once, then kept once.
 
-    __slots__ = ()
+    `own` are the fields that differ from object to object; `finish` hides, in place, what must not be shown.
+    """
+
+    __slots__ = ("finish", "own")
+
+    def __init__(
+        self,
+        repeated: Mapping[str, JsonValue],
+        own: dict[str, JsonValue],
+        finish: Callable[[dict[str, JsonValue]], None],
+    ) -> None:
+        super().__init__(repeated)
+        self.own = own
+        self.finish = finish
 
 
 def long(text: str) -> str:

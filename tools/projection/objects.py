@@ -24,6 +24,7 @@ _POD_SPEC_DROPPED = frozenset(
     {"containers", "initContainers", "ephemeralContainers", "volumes", "dnsPolicy", "dnsConfig", "enableServiceLinks",
      "serviceAccount", "terminationGracePeriodSeconds", "hostAliases"}
 )  # fmt: skip
+_POD_SPEC_OWN = ("nodeName", "hostname", "subdomain", "schedulingGates", "resourceClaims")
 _TOKEN_MOUNT = "/var/run/secrets/"
 _POD = KindRef(kind="Pod")
 
@@ -53,30 +54,19 @@ def _generic(item: JsonObject) -> JsonObject:
 
 def _pod(item: JsonObject) -> JsonObject:
     raw = fields.mapping(item, "spec")
-    spec: JsonObject = {key: value for key, value in raw.items() if key not in _POD_SPEC_DROPPED and value is not None}
-    for key in ("affinity", "nodeSelector", "securityContext"):
-        if isinstance(spec.get(key), dict):
-            spec[key] = Shared(fields.mapping(spec, key))
-    if isinstance(spec.get("tolerations"), list):
-        spec["tolerations"] = [Shared(item) for item in fields.items(spec, "tolerations")]
+    spec: JsonObject = {key: value for key, value in raw.items() if key not in _POD_SPEC_DROPPED}
+    own: JsonObject = {key: spec.pop(key) for key in _POD_SPEC_OWN if key in spec}
     for key in ("initContainers", "containers", "ephemeralContainers"):
         if key in raw:
-            spec[key] = [container(one) for one in fields.items(raw, key)] if raw[key] is not None else None
+            spec[key] = [container(one) for one in fields.items(raw, key)] if isinstance(raw[key], list) else None
     if "volumes" in raw:
-        spec["volumes"] = [Shared(volume(one)) for one in fields.items(raw, "volumes") if not _is_token_volume(one)]
-    status = fields.mapping(item, "status")
-    for state in ("containerStatuses", "initContainerStatuses"):
-        for one in fields.items(status, state):
-            one.pop("volumeMounts", None)
-    return {"spec": spec, "status": status}
+        spec["volumes"] = [volume(one) for one in fields.items(raw, "volumes") if not _is_token_volume(one)]
+    return {"spec": Shared(spec, own, hide), "status": item.get("status")}
 
 
 def container(raw: JsonObject) -> JsonObject:
-    """A container with what diagnosers read, hidden by structure."""
-    kept: JsonObject = {key: raw[key] for key in _CONTAINER if raw.get(key) is not None}
-    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if probe in kept:
-            kept[probe] = fields.mapping(kept, probe)
+    """A container with what diagnosers read. Still to be hidden by structure."""
+    kept: JsonObject = {key: raw[key] for key in _CONTAINER if key in raw}
     mounts: list[JsonValue] = [
         {"name": fields.text(mount, "name"), "mountPath": fields.text(mount, "mountPath")}
         for mount in fields.items(raw, "volumeMounts")
@@ -84,8 +74,7 @@ def container(raw: JsonObject) -> JsonObject:
     ]
     if mounts:
         kept["volumeMounts"] = mounts
-    hide(kept)
-    return Shared(kept)
+    return kept
 
 
 def volume(raw: JsonObject) -> JsonObject:

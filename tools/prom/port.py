@@ -81,6 +81,11 @@ class LiveProm:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
+    def address(self) -> str:
+        """Base address of the server."""
+        return self._url
+
+    @property
     def requests(self) -> int:
         """HTTP requests sent so far, retries included."""
         return self._sent

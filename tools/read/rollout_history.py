@@ -50,9 +50,9 @@ class Args(Frozen):
 
 
 def _scope(args: Args) -> CallScope:
-    kinds = (args.ref, args.revisions, _EVENT) if args.revisions else (args.ref, _EVENT)
+    kinds = (args.ref, args.revisions, _EVENT)
     return CallScope(
-        kinds=tuple(kind for kind in kinds if kind),
+        kinds=tuple(kind for kind in kinds if kind is not None),
         namespaces=(args.namespace,) if args.namespace else None,
         names=(args.name,),
     )

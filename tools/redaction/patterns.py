@@ -69,7 +69,7 @@ SHAPES = (
     _token("key", "eyJrIjoi", body=rf"eyJrIjoi{_B64}{{40,}}"),
     _token("key", "LS0tLS1CRUdJTi", body=rf"LS0tLS1CRUdJTi{_B64}{{20,}}", accept=_is_private_base64),
     _token("aws", "AKIA", "ASIA", "ABIA", "ACCA", body=r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}" + _END),
-    _token("github", "gh", body=r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{22,})"),
+    _token("github", "gh", "github_pat_", body=r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{22,})"),
     _token("gitlab", "gl", body=r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-[\w.-]{16,}"),
     _token("slack", "xox", "xapp-", body=r"(?:xox[a-z]{1,2}|xapp)-[\w.-]{10,}"),
     _token("huggingface", "hf_", "api_org_", body=r"(?:hf|api_org)_[A-Za-z0-9]{20,}"),
@@ -287,7 +287,7 @@ def _merge(spans: list[Span]) -> list[Span]:
     return merged
 
 
-_PLAIN = re.compile(r"(?!xox|sk-|gl[a-z]{2,5}-|nvapi|xapp|pplx|xai|tskey|pypi|dapi)[a-z0-9/-]*|[0-9TZ:.+-]*")
+_PLAIN = re.compile(r"(?!xox|sk-|gl[a-z]{2,5}-|nvapi|xapp|pplx|xai|tskey|pypi|dapi)[a-z0-9/:-]*|[0-9TZ:.+-]*")
 
 
 def is_plain(text: str) -> bool:

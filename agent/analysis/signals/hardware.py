@@ -36,13 +36,15 @@ XID_CHANGES = NamedQuery(
 )
 XID_LAST = NamedQuery(
     name="gpu_xid_last",
-    promql=normalised(f"{_XID} > 0"),
+    promql=normalised(f"last_over_time(({_XID})[30m:1m]) > 0"),
     family="dcgm",
     unit="XID code",
     metrics=("DCGM_FI_DEV_XID_ERRORS", "DCGM_FI_DEV_XID_ERROR"),
     enable=XID_ENABLE,
     tenant_label=None,
+    window=1800,
 )
+"""The last code of each GPU in 30 minutes, also of one that fell silent after it."""
 XID_WINDOW = NamedQuery(
     name="gpu_xid_window_counts",
     promql=normalised("DCGM_EXP_XID_ERRORS_COUNT > 0"),

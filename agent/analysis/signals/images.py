@@ -17,7 +17,13 @@ from tools import fields
 from tools.types import EvidenceRef, ResourceRef
 
 SETTLED = 1800.0
-"""Seconds for which the youngest container must have run before differing digests count (reference bar: 30 min)."""
+"""Seconds for which two digests must have run side by side before they count (practice value)."""
+REVISIONS = (
+    "pod-template-hash",
+    "controller-revision-hash",
+    "leaderworkerset.sigs.k8s.io/template-revision-hash",
+)
+"""Pod labels that name the template revision: of Deployments, of StatefulSets and DaemonSets, of LeaderWorkerSets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +38,21 @@ class Pulled:
 
 
 def pulled(view: View, ref: ResourceRef) -> dict[str, list[Pulled]]:
-    """Container name → what each pod of the subject runs under that name."""
+    """Container name → what each pod of the subject runs under that name.
+
+    Pods on their way out are left out, and so is an imageID without a repository digest: a runtime reports the id of
+    the image's configuration for an image loaded by hand, which cannot be compared with the digest of a manifest.
+    """
     found: dict[str, list[Pulled]] = defaultdict(list)
     for pod in view.pods_of(ref):
+        if pod.text("metadata", "deletionTimestamp"):
+            continue
         specs = {fields.text(c, "name"): fields.text(c, "image") for c in pod.items("spec", "containers")}
         for index, status in enumerate(pod.items("status", "containerStatuses")):
             image_id = fields.text(status, "imageID")
             running = fields.text(status, "state", "running", "startedAt")
             name = fields.text(status, "name")
-            if image_id and running and name in specs:
+            if running and name in specs and "@sha256:" in image_id:
                 digest = image_id.rpartition("@")[2]
                 path = ("status", "containerStatuses", index, "imageID")
                 found[name].append(Pulled(specs[name], digest, pod, fields.timestamp(running), pod.cite(*path)))
@@ -57,11 +69,19 @@ def _same_architecture(view: View, group: list[Pulled]) -> bool:
     return len(arches) != len(seen) or len(set(arches)) < len(seen)
 
 
+def differing_since(group: list[Pulled]) -> float | None:
+    """When a second digest first ran beside another, or None while there is one digest only."""
+    first: dict[str, float] = {}
+    for item in group:
+        if item.started is not None:
+            first[item.digest] = min(item.started, first.get(item.digest, item.started))
+    return sorted(first.values())[1] if len(first) > 1 else None
+
+
 def _drifting(view: View, group: list[Pulled]) -> bool:
-    youngest = max((p.started for p in group if p.started is not None), default=view.now)
+    since = differing_since(group)
     same_spec = len({p.image for p in group}) == 1
-    differing = len({p.digest for p in group}) > 1
-    return same_spec and differing and view.now - youngest > SETTLED and _same_architecture(view, group)
+    return since is not None and same_spec and view.now - since > SETTLED and _same_architecture(view, group)
 
 
 def image_digests_differ(view: View, ref: ResourceRef) -> Reading:
@@ -75,7 +95,7 @@ def image_digests_differ(view: View, ref: ResourceRef) -> Reading:
             text = f"container {container} of {group[0].image} runs {len(firsts)} digests: {digests}"
             return reading(name, text, [p.ref for p in firsts], holds=True)
     refs = [p.ref for group in containers.values() for p in group[:2]]
-    text = f"one digest per container in {plural(len(view.pods_of(ref)), 'pod')}"
+    text = f"one digest per image and architecture in {plural(len(view.pods_of(ref)), 'pod')}, or not for 30 min yet"
     return reading(name, text, refs, holds=False)
 
 
@@ -90,17 +110,25 @@ def rollout_in_progress(view: View, ref: ResourceRef) -> Reading:
     if record is None:
         refs = [pod.cite("metadata", "name") for pod in view.pods_of(ref)]
         return reading(name, "no rollout of its owner is visible", refs, holds=False)
-    wanted, updated = record.num("spec", "replicas"), record.num("status", "updatedReplicas")
+    wanted, updated = _replicas(record)
     if record.get("spec", "paused") is True:
         return reading(name, "its rollout is paused", [record.cite("spec", "paused")], holds=True)
     if wanted is not None and updated is not None and updated < wanted:
         text = f"{updated:.0f} of {wanted:.0f} replicas are updated"
-        return reading(name, text, [record.cite("status", "updatedReplicas")], holds=True)
-    revisions = {pod.labels.get("pod-template-hash", "") for pod in view.pods_of(ref)}
-    if record.ref.kind_ref == kinds.DEPLOYMENT and len(revisions - {""}) > 1:
-        refs = [pod.cite("metadata", "labels", "pod-template-hash") for pod in view.pods_of(ref)]
-        return reading(name, "pods of two revisions run side by side", refs, holds=True)
+        return reading(name, text, [record.cite("status")], holds=True)
+    pods = [pod for pod in view.pods_of(ref) if not pod.text("metadata", "deletionTimestamp")]
+    for label in REVISIONS:
+        if len({pod.labels.get(label, "") for pod in pods} - {""}) > 1:
+            refs = [pod.cite("metadata", "labels", label) for pod in pods]
+            return reading(name, "pods of two revisions run side by side", refs, holds=True)
     return reading(name, "no rollout in progress", [record.cite("status")], holds=False)
+
+
+def _replicas(record: Record) -> tuple[float | None, float | None]:
+    """(wanted, updated) replicas; a DaemonSet wants one pod per eligible node."""
+    if record.ref.kind_ref == kinds.DAEMON_SET:
+        return record.num("status", "desiredNumberScheduled"), record.num("status", "updatedNumberScheduled")
+    return record.num("spec", "replicas"), record.num("status", "updatedReplicas")
 
 
 SIGNALS = {"image_digests_differ": image_digests_differ, "rollout_in_progress": rollout_in_progress}

@@ -6,6 +6,8 @@ Learning Jobs" (ICSE'24): 46 % of low-utilization issues are data operations. Ba
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agent.analysis import queries
 from agent.analysis.gpus import gpu_count
 from agent.analysis.queries import CADVISOR_ENABLE
@@ -14,6 +16,7 @@ from agent.analysis.records import Record, Sample
 from agent.analysis.signals.lifecycle import batch
 from agent.analysis.view import View
 from agent.types import Reading
+from tools import fields
 from tools.types import NamedQuery, ResourceRef
 
 LOW_BUSY = 0.5
@@ -92,25 +95,39 @@ def _stalled(pod: str, mean: Sample, pressure: Sample | None, deviation: Sample 
     return "", [mean]
 
 
+def _gpu_pods(view: View, ref: ResourceRef) -> list[Record]:
+    return [pod for pod in view.pods_of(ref) if gpu_count(pod) > 0]
+
+
+def _verdicts(view: View, pods: list[Record]) -> list[tuple[str, list[Sample]]]:
+    """For each measured pod, why it counts as starved ("" when it does not) and the samples that say so."""
+    mean = _by_pod(view, queries.GPU_BUSY_MEAN, pods)
+    pressure, deviation = _by_pod(view, IO_WAITING, pods), _by_pod(view, queries.GPU_BUSY_DEVIATION, pods)
+    saws = deviation if all(batch(view, pod) for pod in pods) else {}
+    return [_stalled(pod, sample, pressure.get(pod), saws.get(pod)) for pod, sample in sorted(mean.items())]
+
+
+def starved_pods(view: View, ref: ResourceRef) -> int:
+    """How many pods of a workload look starved."""
+    return sum(bool(text) for text, _ in _verdicts(view, _gpu_pods(view, ref)))
+
+
 def input_stall(view: View, ref: ResourceRef) -> Reading:
     """Holds when most pods of a training workload are under-used and wait for I/O, or run in a saw-tooth."""
     name = "input_stall"
-    pods = [pod for pod in view.pods_of(ref) if gpu_count(pod) > 0]
-    mean = _by_pod(view, queries.GPU_BUSY_MEAN, pods)
+    pods = _gpu_pods(view, ref)
+    mean, pressure = _by_pod(view, queries.GPU_BUSY_MEAN, pods), _by_pod(view, IO_WAITING, pods)
     if not mean:
         return absent(name, view, queries.GPU_BUSY_MEAN)
-    pressure, deviation = _by_pod(view, IO_WAITING, pods), _by_pod(view, queries.GPU_BUSY_DEVIATION, pods)
-    saws = deviation if all(batch(view, pod) for pod in pods) else {}
-    verdicts = [_stalled(pod, sample, pressure.get(pod), saws.get(pod)) for pod, sample in sorted(mean.items())]
+    verdicts = _verdicts(view, pods)
     starved = [(text, samples) for text, samples in verdicts if text]
     if starved and len(starved) >= MOST_RANKS * len(mean):
         more = f", as are {len(starved) - 1} more of {len(mean)} pods" if len(starved) > 1 else ""
         refs = [s.cite() for _, samples in starved for s in samples]
         return reading(name, starved[0][0] + more, refs, holds=True)
-    low = [s for s in mean.values() if (s.value or 0.0) < LOW_BUSY]
-    if low and not pressure:
+    if not pressure and any((s.value or 0.0) < LOW_BUSY for s in mean.values()):
         return absent(name, view, IO_WAITING)
-    text = f"no input stall: {len(starved)} of {len(mean)} pods are starved"
+    text = f"{len(starved)} of {len(mean)} pods are starved of input"
     refs = [s.cite() for _, samples in verdicts for s in samples] + [s.cite() for s in pressure.values()]
     return reading(name, text, refs, holds=False)
 
@@ -118,12 +135,22 @@ def input_stall(view: View, ref: ResourceRef) -> Reading:
 def cpu_throttled(view: View, ref: ResourceRef) -> Reading:
     """Holds when the pods hit their CPU limit in more than a quarter of periods."""
     name = "cpu_throttled"
-    rows = [s for s in view.rows_for(CPU_THROTTLED, view.pods_of(ref)) if s.value is not None]
+    pods = view.pods_of(ref)
+    rows = [s for s in view.rows_for(CPU_THROTTLED, pods) if s.value is not None]
     if not rows:
-        return absent(name, view, CPU_THROTTLED)
+        return _unlimited(name, pods) or absent(name, view, CPU_THROTTLED)
     worst = max(rows, key=lambda s: s.value or 0.0)
     text = f"throttled in {percent(worst.value or 0.0)} of CPU periods"
     return reading(name, text, [worst.cite()], holds=(worst.value or 0.0) > THROTTLED)
+
+
+def _unlimited(name: str, pods: Sequence[Record]) -> Reading | None:
+    """CFS throttles only where a CPU limit is set; without one the kernel exports no such series."""
+    containers = [(pod, i, c) for pod in pods for i, c in enumerate(pod.items("spec", "containers"))]
+    if not containers or any("cpu" in fields.strings(c, "resources", "limits") for _, _, c in containers):
+        return None
+    refs = [pod.cite("spec", "containers", index, "resources") for pod, index, _ in containers]
+    return reading(name, "no container has a CPU limit", refs, holds=False)
 
 
 def checkpoint_bursts(view: View, ref: ResourceRef) -> Reading:

@@ -6,6 +6,7 @@ Sources: Kubernetes pod lifecycle documentation; Kubeflow notebook controller (l
 from __future__ import annotations
 
 from agent.analysis import queries
+from agent.analysis.gpus import active
 from agent.analysis.readings import percent, reading, unknown
 from agent.analysis.records import Record
 from agent.analysis.view import View
@@ -49,9 +50,9 @@ def declared_standby(view: View, ref: ResourceRef) -> Reading:
 
 
 def never_ready(view: View, ref: ResourceRef) -> Reading:
-    """Holds when a pod of the subject is not Ready: it is starting, loading or failing, not idle."""
+    """Holds when a placed pod of the subject is not Ready: it is starting, loading or failing, not idle."""
     name = "never_ready"
-    pods = view.pods_of(ref)
+    pods = [pod for pod in view.pods_of(ref) if active(pod) and pod.text("spec", "nodeName")]
     waiting = [pod for pod in pods if not ready(pod)]
     if waiting:
         return reading(name, f"{waiting[0].ref.name} is not Ready", [waiting[0].cite("status", "phase")], holds=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agent.analysis import placement
+from agent.analysis import placement, queries
 from agent.analysis.gpus import allocatable, free, gpu_nodes, gpu_pods, requested
-from agent.analysis.readings import plural, reading, spell, unknown
+from agent.analysis.readings import absent, amount, plural, reading, spell, unknown
 from agent.analysis.records import Record
 from agent.analysis.view import View
 from agent.types import Reading
@@ -20,11 +20,13 @@ from tools.types import EvidenceRef, ResourceRef
 WAITING = 300.0
 """Seconds a pod must have waited."""
 MESSAGE_FILTERS = (
-    (re.compile(r"volume node affinity conflict|no available persistent volumes|had volume"), "its volume's zone"),
-    (re.compile(r"didn't match pod (anti-)?affinity rules|didn't satisfy existing pods anti-affinity"), "pod affinity"),
-    (re.compile(r"didn't match pod topology spread constraints"), "topology spread constraints"),
+    (re.compile(r"(\d+) node\(s\) (?:had volume node affinity conflict|didn't find available persistent volumes)"),
+     "its volume's zone"),
+    (re.compile(r"(\d+) node\(s\) (?:didn't match pod (?:anti-)?affinity|didn't satisfy existing pods anti-affinity)"),
+     "pod affinity"),
+    (re.compile(r"(\d+) node\(s\) didn't match pod topology spread constraints"), "topology spread constraints"),
 )  # fmt: skip
-"""Filters that objects of the pod and the node alone do not decide, by the scheduler's own words."""
+"""Filters that objects of the pod and the node alone do not decide, by the scheduler's own words and node counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +52,36 @@ def unscheduled(view: View, pod: Record) -> tuple[int, str] | None:
     return None
 
 
+def gated_pods(view: View) -> list[Record]:
+    """GPU pods that a controller holds back from the scheduler by scheduling gates, for long enough."""
+    return [
+        pod
+        for pod in gpu_pods(view)
+        if pod.items("spec", "schedulingGates") and view.now - (pod.created or view.now) >= WAITING
+    ]
+
+
 def waiting_pods(view: View, ref: ResourceRef) -> list[Record]:
     """GPU pods of the subject that the scheduler has refused for long enough."""
     members = {pod.ref.identity for pod in view.pods_of(ref)}
     return [p for p in gpu_pods(view) if p.ref.identity in members and unscheduled(view, p)]
 
 
-def roomy_nodes(view: View, pod: Record) -> list[Record]:
-    """Nodes that are not cordoned and have all the GPUs the pod asks for free."""
+def roomy_nodes(view: View, pod: Record) -> list[Record] | None:
+    """Nodes in service that have all the GPUs the pod asks for free; None where that cannot be told."""
     asks, left = requested(pod), free(view)
+    if left is None:
+        return None
     return [
         node
         for node in gpu_nodes(view)
-        if not placement.cordoned(node)
+        if not placement.out_of_service(pod, node)
         and all(left.get(node.ref.name, {}).get(name, 0.0) >= amount for name, amount in asks.items())
     ]
 
 
-def _refusal(pod: Record, node: Record, message: str) -> Refusal | None:
+def _refusal(pod: Record, node: Record) -> Refusal | None:
+    """The taint or selector by which a node refuses a pod, or None when it passes both."""
     taints = placement.untolerated(pod, node)
     if taints:
         index, taint = taints[0]
@@ -78,10 +92,16 @@ def _refusal(pod: Record, node: Record, message: str) -> Refusal | None:
     if failed:
         path = ("spec", "nodeSelector") if "=" in failed else ("spec", "affinity", "nodeAffinity")
         return Refusal(node.ref.name, f"selector {failed}", (pod.cite(*path), node.cite("metadata", "labels")))
-    for pattern, why in MESSAGE_FILTERS:
-        if pattern.search(message):
-            return Refusal(node.ref.name, why, ())
     return None
+
+
+def _by_message(message: str, nodes: list[Record]) -> dict[str, Refusal]:
+    """Refusals that only the scheduler's message tells; none unless it refused at least that many nodes so."""
+    counted = [(int(m[1]), why) for pattern, why in MESSAGE_FILTERS for m in pattern.finditer(message)]
+    if not nodes or sum(count for count, _ in counted) < len(nodes):
+        return {}
+    why = " or ".join(dict.fromkeys(why for _, why in counted))
+    return {node.ref.name: Refusal(node.ref.name, why, ()) for node in nodes}
 
 
 def filtered_though_free(view: View, ref: ResourceRef) -> Reading:
@@ -97,10 +117,15 @@ def filtered_though_free(view: View, ref: ResourceRef) -> Reading:
     index, message = unscheduled(view, pod) or (0, "")
     condition = pod.cite("status", "conditions", index, "message")
     roomy = roomy_nodes(view, pod)
-    refusals = [_refusal(pod, node, message) for node in roomy]
+    if roomy is None:
+        return absent(name, view, queries.GPU_REQUESTED_BY_NODE)
+    refusals = _refusals(pod, roomy, message)
     kept = [r for r in refusals if r is not None]
     if not roomy or len(kept) < len(roomy):
-        why = "no node has its GPUs free" if not roomy else "some node passes every constraint: resources decide"
+        wanted = amount(sum(requested(pod).values()))
+        why = f"no node in service has the {wanted} GPUs free that it asks for"
+        if roomy:
+            why = f"{spell(_passing(roomy, refusals))} has its GPUs free and passes every constraint checked here"
         return reading(name, why, [condition], holds=False)
     reasons = spell(sorted({r.why for r in kept}))
     waits = f"{pod.ref.name} waits" + (f" with {plural(len(pods) - 1, 'more pod')}" if len(pods) > 1 else "")
@@ -108,6 +133,16 @@ def filtered_though_free(view: View, ref: ResourceRef) -> Reading:
     refs = [condition, *dict.fromkeys(ref for r in kept[:3] for ref in r.refs)]
     refs += [node.cite("status", "allocatable") for node in roomy[:2]]
     return reading(name, text, refs, holds=True)
+
+
+def _refusals(pod: Record, nodes: list[Record], message: str) -> list[Refusal | None]:
+    own = [_refusal(pod, node) for node in nodes]
+    told = _by_message(message, [node for node, refusal in zip(nodes, own, strict=True) if refusal is None])
+    return [refusal or told.get(node.ref.name) for node, refusal in zip(nodes, own, strict=True)]
+
+
+def _passing(roomy: list[Record], refusals: list[Refusal | None]) -> list[str]:
+    return [node.ref.name for node, refusal in zip(roomy, refusals, strict=True) if refusal is None]
 
 
 SIGNALS = {"filtered_though_free": filtered_though_free}

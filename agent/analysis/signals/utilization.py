@@ -8,6 +8,7 @@ from __future__ import annotations
 from agent.analysis import queries
 from agent.analysis.gpus import gpu_count
 from agent.analysis.readings import absent, amount, percent, reading
+from agent.analysis.signals.lifecycle import batch
 from agent.analysis.view import View
 from agent.types import Reading
 from tools.types import ResourceRef
@@ -37,7 +38,10 @@ def gpu_idle(view: View, ref: ResourceRef) -> Reading:
 def requests_served(view: View, ref: ResourceRef) -> Reading:
     """Holds when the subject's model servers finished requests in the last 30 minutes."""
     name = "requests_served"
-    rows = view.rows_for(queries.VLLM_FINISHED_30M, view.pods_of(ref))
+    pods = view.pods_of(ref)
+    rows = view.rows_for(queries.VLLM_FINISHED_30M, pods)
+    if not rows and pods and all(batch(view, pod) for pod in pods):
+        return reading(name, "a batch workload serves no requests", [pods[0].cite("metadata", "name")], holds=False)
     if not rows:
         return absent(name, view, queries.VLLM_FINISHED_30M)
     best = max(rows, key=lambda s: s.value or 0.0)

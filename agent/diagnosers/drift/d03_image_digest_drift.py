@@ -20,7 +20,7 @@ from agent.analysis.kinds import (
     STATEFUL_SET,
 )
 from agent.analysis.readings import plural
-from agent.analysis.signals.images import pulled
+from agent.analysis.signals.images import differing_since, pulled
 from agent.analysis.view import View, claim
 from agent.types import Cause, Finding, GitPatch, Need, Objects, Remedy
 from tools.types import ResourceRef, ToolCall
@@ -62,7 +62,7 @@ def judge(view: View) -> list[Finding]:
 
 
 def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
-    youngest = [p.started for group in pulled(view, ref).values() for p in group if p.started is not None]
+    began = [since for group in pulled(view, ref).values() if (since := differing_since(group)) is not None]
     return Finding(
         cause=CAUSE.id,
         title=f"{ref} runs different bytes under one image reference",
@@ -71,7 +71,7 @@ def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
         confidence="high",
         seen=result.claims,
         affects=(ref,),
-        since=max(youngest, default=None),
+        since=min(began, default=None),
     )
 
 

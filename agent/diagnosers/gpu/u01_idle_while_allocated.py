@@ -8,7 +8,7 @@ Notebooks, starting pods, declared standby and programs that fell back to the CP
 from __future__ import annotations
 
 from agent.analysis import queries
-from agent.analysis.diagnoser import Survey, findings
+from agent.analysis.diagnoser import Survey, findings, set_aside
 from agent.analysis.gpus import gpu_count, running_gpu_pods
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import (
@@ -24,10 +24,9 @@ from agent.analysis.kinds import (
 )
 from agent.analysis.readings import amount, percent, plural
 from agent.analysis.records import Record
-from agent.analysis.signals.lifecycle import notebook
 from agent.analysis.signals.telemetry import covered, settled, shared_gpu
 from agent.analysis.view import View, claim
-from agent.types import Advice, Cause, Claim, Finding, LiveChange, Missing, Need, Objects, Query, Remedy
+from agent.types import Advice, Cause, Claim, Finding, LiveChange, Need, Objects, Query, Remedy
 from tools.types import JsonObject, ResourceRef, ToolCall
 
 CAUSE = Cause(
@@ -64,6 +63,10 @@ EXCLUDES = (
     "notebook",
     "cpu_fallback",
 )
+AT_REST = ("declared_standby", "notebook")
+"""Why a workload may rest in peace: a notebook rests between keystrokes, a standby by its owner's word."""
+TROUBLED = ("never_ready", "main_container_ended", "cpu_fallback")
+"""Why a workload rests that somebody should look at, though it is not idle for want of work."""
 SUSPENDABLE = ("Job", "JobSet", "TrainJob", "PyTorchJob", "RayJob")
 
 
@@ -88,7 +91,8 @@ def judge(view: View) -> list[Finding]:
 
 
 def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
-    pods = [pod for pod in view.pods_of(ref) if gpu_count(pod) > 0]
+    ours = {pod.ref.identity for pod in view.pods_of(ref)}
+    pods = [pod for pod in running_gpu_pods(view) if pod.ref.identity in ours]
     gpus = sum(gpu_count(pod) for pod in pods)
     held = claim(
         f"{plural(len(pods), 'running pod')} hold {plural(gpus, 'GPU')}",
@@ -134,7 +138,7 @@ def survey(view: View) -> Survey:
         return Survey()
     if not rows:
         return Survey(missing=(view.lacking(queries.GPU_BUSY_MAX, (CAUSE.id,)),))
-    missing = tuple(_idle_notebooks(view))
+    missing = tuple(set_aside(view, subjects(view), CONFIRMS, (*AT_REST, *TROUBLED), fine=AT_REST))
     busy = [row for row in view.rows_for(queries.GPU_BUSY_MAX, pods) if (row.value or 0.0) >= 0.01]
     judged_pods = [pod for pod in pods if covered(view, pod)]
     if judge(view) or not busy or len(busy) < len(judged_pods) - len(missing):
@@ -142,17 +146,6 @@ def survey(view: View) -> Survey:
     least = min(busy, key=lambda row: row.value or 0.0)
     text = f"{plural(len(busy), 'GPU pod')} worked within 30 min, the least used up to {percent(least.value or 0.0)}"
     return Survey(checked=(claim(text, least.cite()),), missing=missing)
-
-
-def _idle_notebooks(view: View) -> list[Missing]:
-    out: list[Missing] = []
-    for ref in subjects(view):
-        pods = view.pods_of(ref)
-        rows = view.rows_for(queries.GPU_BUSY_MAX, pods)
-        if rows and max(row.value or 0.0 for row in rows) < 0.01 and notebook(view, ref).holds:
-            because = "its GPU rested for 30 min, but a notebook rests between keystrokes; look at its last activity"
-            out.append(Missing(need=f"a judgement of notebook {ref}", because=because, causes=()))
-    return out
 
 
 def remedy(finding: Finding, view: View) -> Remedy:

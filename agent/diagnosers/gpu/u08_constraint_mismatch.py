@@ -7,14 +7,18 @@ from quota (the pod is gated, not refused) and from claims. Bar: waiting for 5 m
 
 from __future__ import annotations
 
-from agent.analysis.diagnoser import Survey, findings, undecided
+from collections.abc import Iterator
+
+from agent.analysis import queries
+from agent.analysis.diagnoser import Survey, findings, judged, undecided
 from agent.analysis.gpus import gpu_nodes, gpu_pods
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import DEPLOYMENT, JOB, JOB_SET, NODE, POD, REPLICA_SET, STATEFUL_SET, TRAIN_JOB
-from agent.analysis.readings import plural
-from agent.analysis.signals.scheduling import unscheduled, waiting_pods
+from agent.analysis.readings import plural, spell
+from agent.analysis.signals.scheduling import gated_pods, unscheduled, waiting_pods
 from agent.analysis.view import View, claim
-from agent.types import Advice, Cause, Finding, Need, Objects, Remedy
+from agent.types import Advice, Cause, Finding, Missing, Need, Objects, Query, Remedy
+from tools import fields
 from tools.types import ResourceRef, ToolCall
 
 CAUSE = Cause(
@@ -33,9 +37,12 @@ NEEDS: tuple[Need, ...] = (
     Objects(kind=JOB),
     Objects(kind=JOB_SET),
     Objects(kind=TRAIN_JOB),
+    Query(query=queries.GPU_REQUESTED_BY_NODE),
 )
 CONFIRMS = ("filtered_though_free",)
 EXCLUDES: tuple[str, ...] = ()
+MESSAGE = 300
+"""Characters of the scheduler's message that are quoted."""
 
 
 def subjects(view: View) -> list[ResourceRef]:
@@ -84,13 +91,36 @@ def survey(view: View) -> Survey:
         return Survey()
     waiting = subjects(view)
     missing = undecided(view, waiting, CONFIRMS, CAUSE.id)
-    if waiting:
-        return Survey(missing=missing)
+    unexplained = (*_unexplained(view, waiting), *_gated(view))
+    if waiting or unexplained:
+        return Survey(missing=(*missing, *unexplained))
     pods = gpu_pods(view)
     if not pods:
         return Survey()
     refs = [pod.cite("status", "phase") for pod in pods[:4]]
     return Survey(checked=(claim(f"none of {plural(len(pods), 'GPU pod')} waits for a node", *refs),))
+
+
+def _unexplained(view: View, waiting: list[ResourceRef]) -> Iterator[Missing]:
+    """Workloads that wait for another reason: the scheduler's own words, and what was excluded here."""
+    for ref in waiting:
+        against = judged(view, ref, CONFIRMS, EXCLUDES).against
+        pods = waiting_pods(view, ref)
+        if against is None or against.claim is None or not pods:
+            continue
+        _, message = unscheduled(view, pods[0]) or (0, "")
+        because = f"no constraint keeps it off free GPUs: {against.claim.text}; the scheduler says: {message[:MESSAGE]}"
+        yield Missing(need=f"the reason why {ref} waits", because=because, causes=("*",))
+
+
+def _gated(view: View) -> Iterator[Missing]:
+    found: dict[ResourceRef, str] = {}
+    for pod in gated_pods(view):
+        gates = [fields.text(gate, "name") for gate in pod.items("spec", "schedulingGates")]
+        found.setdefault(view.workload(pod), spell(gates))
+    for ref, names in found.items():
+        because = f"its pods are held back by {names}: look at the quota and the queue, the scheduler never saw them"
+        yield Missing(need=f"the reason why {ref} waits", because=because, causes=("*",))
 
 
 def remedy(finding: Finding, view: View) -> Remedy:

@@ -8,7 +8,7 @@ size (for throughput) or batch size (for latency) as the signals to scale on, an
 from __future__ import annotations
 
 from agent.analysis import queries
-from agent.analysis.diagnoser import Survey, findings, undecided
+from agent.analysis.diagnoser import Survey, findings, set_aside, undecided
 from agent.analysis.gpus import gpu_count
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import DEPLOYMENT, HPA, POD, REPLICA_SET, STATEFUL_SET
@@ -132,10 +132,13 @@ def survey(view: View) -> Survey:
         return Survey()
     guilty = {finding.subject.identity for finding in judge(view)}
     fine = [hpa for ref in found if ref.identity not in guilty and (hpa := view.find(ref))]
-    missing = undecided(view, found, CONFIRMS, CAUSE.id)
+    missing = (
+        *undecided(view, found, CONFIRMS, CAUSE.id),
+        *set_aside(view, found, CONFIRMS, EXCLUDES, fine=("autoscaler_at_floor",)),
+    )
     if not fine or guilty:
         return Survey(missing=missing)
-    text = f"{plural(len(fine), 'autoscaler')} of GPU workloads scale on load, or are not in charge"
+    text = f"{plural(len(fine), 'autoscaler')} of GPU workloads looked at"
     return Survey(checked=(claim(text, *(hpa.cite("spec", "metrics") for hpa in fine[:8])),), missing=missing)
 
 

@@ -8,7 +8,7 @@ cache has room), from one hot replica (its siblings have room) and from a merely
 from __future__ import annotations
 
 from agent.analysis import queries
-from agent.analysis.diagnoser import Survey, findings, undecided
+from agent.analysis.diagnoser import Survey, findings, set_aside, undecided
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import DEPLOYMENT, LEADER_WORKER_SET, POD, REPLICA_SET, STATEFUL_SET
 from agent.analysis.readings import amount, plural
@@ -135,8 +135,11 @@ def survey(view: View) -> Survey:
     if not servers:
         return Survey()
     rows = view.rows(queries.VLLM_PREEMPTIONS)
-    missing: tuple[Missing, ...] = undecided(view, servers, CONFIRMS, CAUSE.id)
-    if judge(view) or not rows:
+    missing: tuple[Missing, ...] = (
+        *undecided(view, servers, CONFIRMS, CAUSE.id),
+        *set_aside(view, servers, CONFIRMS, EXCLUDES, fine=()),
+    )
+    if judge(view) or missing or not rows:
         return Survey(missing=missing)
     most = max(rows, key=lambda row: row.value or 0.0)
     text = f"{plural(len(rows), 'model server')} preempt at most {amount(most.value or 0.0)} requests a second"

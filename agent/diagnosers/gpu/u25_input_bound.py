@@ -8,17 +8,19 @@ GPUs that do nothing at all.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from agent.analysis import queries
-from agent.analysis.diagnoser import Survey, findings, undecided
+from agent.analysis.diagnoser import Survey, findings, judged, set_aside, undecided
 from agent.analysis.gpus import gpu_count, running_gpu_pods
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import JOB, JOB_SET, NODE, POD, REPLICA_SET, STATEFUL_SET, TRAIN_JOB
 from agent.analysis.readings import amount, percent, plural
-from agent.analysis.signals.input import CPU_THROTTLED, IO_WAITING, LOW_BUSY, READ_PEAK, WRITE_PEAK
+from agent.analysis.signals.input import CPU_THROTTLED, IO_WAITING, LOW_BUSY, READ_PEAK, WRITE_PEAK, starved_pods
 from agent.analysis.signals.lifecycle import batch
 from agent.analysis.signals.telemetry import covered, settled
 from agent.analysis.view import View, claim
-from agent.types import Advice, Cause, Claim, Finding, Need, Objects, Query, Remedy
+from agent.types import Advice, Cause, Claim, Finding, Missing, Need, Objects, Query, Remedy
 from tools.types import ResourceRef, ToolCall
 
 CAUSE = Cause(
@@ -105,7 +107,11 @@ def survey(view: View) -> Survey:
     """Training jobs that keep their GPUs fed."""
     jobs = subjects(view)
     rows = [row for ref in jobs for row in view.rows_for(queries.GPU_BUSY_MEAN, view.pods_of(ref))]
-    missing = undecided(view, jobs, CONFIRMS, CAUSE.id)
+    missing = (
+        *undecided(view, jobs, CONFIRMS, CAUSE.id),
+        *set_aside(view, jobs, CONFIRMS, ("cpu_throttled", "checkpoint_bursts"), fine=()),
+        *_stragglers(view, jobs),
+    )
     if not rows or judge(view):
         return Survey(missing=missing)
     least = min(rows, key=lambda row: row.value or 0.0)
@@ -115,6 +121,15 @@ def survey(view: View) -> Survey:
         f"{plural(len(jobs), 'training job')} keep their GPUs fed, the least busy pod at {percent(least.value or 0.0)}"
     )
     return Survey(checked=(claim(text, least.cite()),), missing=missing)
+
+
+def _stragglers(view: View, jobs: list[ResourceRef]) -> Iterator[Missing]:
+    """Jobs with a few starved pods among others: one slow rank, not the input."""
+    for ref in jobs:
+        against = judged(view, ref, CONFIRMS, ()).against
+        if against is not None and against.claim is not None and starved_pods(view, ref):
+            because = f"{against.claim.text}: look at the node and the host side of those"
+            yield Missing(need=f"a judgement of {ref}", because=because, causes=("*",))
 
 
 def remedy(finding: Finding, view: View) -> Remedy:

@@ -25,6 +25,7 @@ class _Tally:
     initializing: bool = False
 
     def count(self, status: JsonObject, *, sidecar: bool) -> None:
+        """Add the restarts of one container."""
         restarts = as_int(status.get("restartCount"))
         self.restarts += restarts
         if sidecar:

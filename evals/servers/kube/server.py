@@ -15,7 +15,7 @@ from aiohttp import web
 
 from evals.servers.kube import discovery, reads
 from evals.servers.kube.access import Authority
-from evals.servers.kube.calls import Answer, Call, RequestRecord, User, WriteRecord, target_of
+from evals.servers.kube.calls import Answer, Call, RequestRecord, Target, User, WriteRecord, target_of
 from evals.servers.kube.faults import Fault, Faults
 from evals.servers.kube.kinds import Resource, kinds_of
 from evals.servers.kube.logs import read_log
@@ -95,36 +95,35 @@ class KubeServer:
     # --- one request -----------------------------------------------------------------------------------
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        fault = self._faults.take(request.path_qs)
-        if fault is not None and fault.truncate is None:
-            return await self._play(request, fault)
-        user, call = User("", ()), None
+        call = Call(request.method, _target(request), dict(request.query), request.headers, b"", User("", ()))
+        fault = self._faults.take(unquote(request.path_qs))
+        if fault is not None and fault.hang:
+            self._record(call, request, 0)
+            await self._closing.wait()
+            return self._response(fault.answer())
+        result = await self._result(call, request, fault)
+        self._record(call, request, 200 if isinstance(result, Watch) else result.status)
+        if isinstance(result, Watch):
+            return await result.play(request, self._headers(), self._closing)
+        response = self._response(result)
+        cut = None if fault is None else fault.truncate
+        return response if cut is None else await _cut(request, response, cut)
+
+    async def _result(self, call: Call, request: web.BaseRequest, fault: Fault | None) -> Answer | Watch:
         try:
-            user = self._authority.user_of(request.headers, request.headers.getall("Impersonate-Group", []))
-            call = await self._call(request, user)
-            self._authority.require(user, call.target)
-            result = self._answer(call)
+            call.body = await _body(request)
+            if fault is not None and fault.truncate is None:
+                return fault.answer()
+            call.user = self._authority.user_of(request.headers, request.headers.getall("Impersonate-Group", []))
+            self._authority.require(call.user, call.target)
+            return self._answer(call)
         except ApiError as error:
-            result = Answer(encode(error.body()), status=error.code)
+            return Answer(encode(error.body()), status=error.code)
         except PlainError as error:
-            result = Answer(error.text.encode(), _TEXT, error.code)
+            return Answer(error.text.encode(), _TEXT, error.code)
         except Exception:
             _LOG.exception("the world server failed on %s %s", request.method, request.path_qs)
-            result = Answer(encode(ApiError(500, "Internal error occurred").body()), status=500)
-        if isinstance(result, Watch):
-            self._record(request, user, 200)
-            return await result.play(request, self._headers(), self._closing)
-        self._record(request, user, result.status, call, result)
-        response = self._response(result)
-        return response if fault is None else await _cut(request, response, fault.truncate or 0)
-
-    async def _call(self, request: web.BaseRequest, user: User) -> Call:
-        query = dict(request.query)
-        body = b""
-        if request.can_read_body:
-            body = await request.content.read(_BODY_LIMIT)
-        target = target_of(request.method, unquote(request.rel_url.raw_path), query)
-        return Call(request.method, target, query, request.headers, body, user)
+            return Answer(encode(ApiError(500, "Internal error occurred").body()), status=500)
 
     def _answer(self, call: Call) -> Answer | Watch:
         target = call.target
@@ -134,6 +133,8 @@ class KubeServer:
         if resource is None:
             known = target.version in self.kinds.groups().get(target.group, {})
             raise unknown_resource() if known else unknown_path()
+        if not _fits(target, resource):
+            raise unknown_resource()
         if target.subresource and resource.subresource(target.subresource) is None:
             raise unknown_resource()
         if target.verb in ("get", "list", "watch"):
@@ -211,28 +212,17 @@ class KubeServer:
             headers["Content-Type"] = result.content_type
         return web.Response(body=result.body, status=result.status, headers=headers)
 
-    async def _play(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
-        if fault.hang:
-            self._record(request, User("", ()), 0)
-            await self._closing.wait()
-        result = fault.answer()
-        if not fault.hang:
-            self._record(request, User("", ()), result.status)
-        return self._response(result)
-
-    def _record(
-        self, request: web.BaseRequest, user: User, status: int, call: Call | None = None, result: Answer | None = None
-    ) -> None:
-        path, query = request.path, request.query_string
-        self.requests.append(RequestRecord(request.method, path, query, user.name, status))
-        if call is None or request.method in ("GET", "HEAD") or call.target.group in _REVIEW_GROUPS:
+    def _record(self, call: Call, request: web.BaseRequest, status: int) -> None:
+        method, path, query = request.method, request.path, request.query_string
+        self.requests.append(RequestRecord(method, path, query, call.user.name, status))
+        if method in ("GET", "HEAD") or call.target.group in _REVIEW_GROUPS:
             return
         self.writes.append(
             WriteRecord(
-                method=request.method,
+                method=method,
                 path=path,
                 query=query,
-                user=user.name,
+                user=call.user.name,
                 status=status,
                 dry_run="dryRun" in call.query,
                 content_type=call.content_type,
@@ -242,6 +232,28 @@ class KubeServer:
 
 
 _REVIEW_GROUPS = ("authentication.k8s.io", "authorization.k8s.io")
+
+
+def _target(request: web.BaseRequest) -> Target:
+    return target_of(request.method, unquote(request.rel_url.raw_path), request.query)
+
+
+def _fits(target: Target, resource: Resource) -> bool:
+    """False for a path that puts a cluster-wide kind into a namespace, or names a namespaced object without one."""
+    if resource.namespaced:
+        return bool(target.namespace) or not target.name
+    return not target.namespace or resource.plural == "namespaces"
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """The whole body. Raises ApiError 413."""
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > _BODY_LIMIT:
+            problem = f"Request entity too large: limit is {_BODY_LIMIT}"
+            raise ApiError(413, problem, reason="RequestEntityTooLarge")
+    return bytes(body)
 
 
 def _healthy(path: str, *, verbose: bool) -> Answer:

@@ -83,7 +83,7 @@ class Item:
         if given.get("generation") is None and self.resource.counts_generation:
             head["generation"] = 1
         head["creationTimestamp"] = given.get("creationTimestamp") or rfc3339(self.created)
-        return {**head, **{key: value for key, value in given.items() if value is not None and key not in head}}
+        return {**head, **{key: value for key, value in given.items() if key not in head}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Store:
     def _at(self, storage: str, revision: int) -> list[Item]:
         state: dict[str, Item] = dict(self._items.get(storage, {}))
         for change in reversed(self.changes):
-            if change.revision <= revision:
+            if change.revision < revision:
                 break
             if change.storage == storage:
                 if change.old is None:

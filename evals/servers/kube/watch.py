@@ -95,7 +95,7 @@ class Watch:
             return
         if self._call.query.get("sendInitialEvents") == "false":
             return
-        for item in self._store.select(self._resource, self._call.target.namespace):
+        for item in self._store.select(self._resource):
             if self._admits(item):
                 yield self._line("ADDED", item)
         if self._call.flag("sendInitialEvents") and self._bookmarks:

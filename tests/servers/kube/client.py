@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 
@@ -69,7 +70,8 @@ class Client:
         self, method: str, path: str, *, body: object = None, headers: dict[str, str] | None = None
     ) -> Reply:
         """One request; `path` is sent as it is, query included."""
-        data = body if isinstance(body, str | bytes) or body is None else json.dumps(body)
+        text = body if isinstance(body, str) or body is None else json.dumps(body)
+        data = None if text is None else io.BytesIO(text.encode())
         url = URL(self.server.url + path, encoded=True)
         sent = {**HEADERS, "Content-Type": "application/json", **(headers or {})}
         async with self.session.request(method, url, data=data, headers=sent, timeout=TIMEOUT) as response:

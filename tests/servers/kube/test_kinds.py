@@ -197,6 +197,14 @@ def _waiting(reason: str, restarts: int = 0) -> JsonObject:
             },
             ["0/1", "OOMKilled", "0"],
         ),
+        (
+            {
+                "phase": "Running",
+                "initContainerStatuses": [{"restartCount": 4, "state": {"terminated": {"exitCode": 0}}}],
+                "containerStatuses": [{"ready": True, "restartCount": 1, "state": {"running": {}}}],
+            },
+            ["1/1", "Running", "1"],
+        ),
         ({"phase": "Failed", "reason": "Evicted"}, ["0/1", "Evicted", "0"]),
         (
             {
@@ -254,5 +262,6 @@ async def test_unknown_paths_are_not_found(serve: Serve) -> None:
     client = await serve(small_world())
     for path in ("/", "/nope", "/apis/nope", "/apis/apps/v9", "/apis/apps/v9/deployments", "/api/v2"):
         assert (await client.get(path)).status == 404, path
-    wrong = await client.get("/api/v1/namespaces/ns/pods/p/nonsense")
-    assert (wrong.status, wrong.message) == (404, "the server could not find the requested resource")
+    for path in ("/api/v1/namespaces/ns/pods/p/nonsense", "/api/v1/namespaces/ns/nodes", "/api/v1/pods/p"):
+        wrong = await client.get(path)
+        assert (wrong.status, wrong.message) == (404, "the server could not find the requested resource")

@@ -107,10 +107,12 @@ async def test_an_exact_version_is_a_list_of_the_past(serve: Serve) -> None:
     store, resource = client.server.store, client.server.kinds.by_path[("", "v1", "pods")]
     before = store.revision
     store.put(resource, pod("b"))
-    path = f"{PODS}?resourceVersionMatch=Exact&resourceVersion={before}"
-    assert (await client.get(path)).names == ["default/a"]
+    store.put(resource, pod("c"))
+    path = f"{PODS}?resourceVersionMatch=Exact&resourceVersion="
+    for version, names in ((before, ["a"]), (before + 1, ["a", "b"]), (before + 2, ["a", "b", "c"])):
+        assert (await client.get(f"{path}{version}")).names == [f"default/{name}" for name in names]
     store.compact()
-    assert (await client.get(path)).at("reason") == "Expired"
+    assert (await client.get(f"{path}{before}")).at("reason") == "Expired"
 
 
 async def test_metadata_left_out_is_filled_in_the_same_way_every_time(serve: Serve) -> None:

@@ -15,7 +15,7 @@ from evals.servers.kube.jsonread import as_object, as_text, dig
 from evals.servers.kube.store import Item
 from tests.servers.kube.client import TABLE, TIMEOUT, Client
 from tests.servers.kube.conftest import Serve
-from tests.servers.kube.worlds import pod, small_world
+from tests.servers.kube.worlds import pod, small_world, thing
 from tools.types import JsonObject
 
 PODS = "/api/v1/namespaces/default/pods?watch=true"
@@ -86,6 +86,12 @@ async def test_one_object_can_be_watched_by_its_path(serve: Serve) -> None:
         _put(client, pod("a"))
         _put(client, pod("b"))
         assert await stream.seen() == ("MODIFIED", "b")
+
+
+async def test_a_namespace_can_be_watched_by_its_path(serve: Serve) -> None:
+    client = await serve(small_world([thing("v1", "Namespace", "a"), thing("v1", "Namespace", "b")]))
+    async with watching(client, "/api/v1/namespaces/b?watch=1") as stream:
+        assert await stream.seen() == ("ADDED", "b")
 
 
 async def test_a_compacted_revision_is_an_error_event(serve: Serve) -> None:

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from evals.servers.kube.jsonread import as_object, objects_at
+from evals.servers.kube.jsonread import as_object, as_text, objects_at
 from evals.servers.kube.managed import after_update
 from evals.servers.kube.patch import merge
+from evals.world.model import Access
 from tests.servers.kube.client import Client, Reply
 from tests.servers.kube.conftest import Serve
 from tests.servers.kube.worlds import small_world, thing
@@ -121,6 +122,14 @@ async def test_a_patch_moves_the_field_to_its_manager(serve: Serve) -> None:
     }
     again = await _patch(client, {"spec": {"replicas": 4}}, query="fieldManager=plumbline")
     assert len(objects_at(again.body, "metadata", "managedFields")) == 2
+
+
+def test_a_field_claimed_before_it_existed_goes_to_whoever_sets_it() -> None:
+    claim: JsonObject = {"manager": "old", "operation": "Update", "fieldsV1": {"f:spec": {"f:paused": {}, "f:a": {}}}}
+    before: JsonObject = {"metadata": {"managedFields": [claim]}, "spec": {"a": 1}}
+    after: JsonObject = {**before, "spec": {"a": 1, "paused": True}}
+    old, new = after_update(before, after, manager="new", api_version="v1", time="t")
+    assert (old["fieldsV1"], new["fieldsV1"]) == ({"f:spec": {"f:a": {}}}, {"f:spec": {"f:paused": {}}})
 
 
 async def test_without_a_named_manager_the_client_program_is_it(serve: Serve) -> None:
@@ -237,3 +246,27 @@ async def test_writes_not_served_are_refused_and_recorded(
         assert reply.at("reason") == "MethodNotAllowed"
     assert client.server.store.revision == before
     assert [(one.method, one.path, one.status) for one in client.server.writes] == [(method, path, status)]
+
+
+async def test_refused_and_failing_attempts_are_recorded_as_well(serve: Serve) -> None:
+    fault: JsonObject = {"server": "kube", "match": "web", "status": 503, "count": 1}
+    access = Access(tokens={"t": ("someone", ())}, rules={"nobody": []})
+    client = await serve(small_world([_web()], access=access, faults=[fault]))
+    for token in ("t", "t", "unknown"):
+        headers = {**MERGE, "Authorization": f"Bearer {token}"}
+        await client.send("PATCH", WEB, body={"spec": {}}, headers=headers)
+    assert [(one.status, one.user, one.body) for one in client.server.writes] == [
+        (503, "", b'{"spec": {}}'),
+        (403, "someone", b'{"spec": {}}'),
+        (401, "", b'{"spec": {}}'),
+    ]
+
+
+async def test_a_large_body_is_read_whole_up_to_the_limit(serve: Serve) -> None:
+    client = await _client(serve)
+    path = "/api/v1/namespaces/default/configmaps/c"
+    reply = await _patch(client, {"data": {"big": "x" * 2_000_000}}, path)
+    assert reply.status == 200
+    assert len(as_text(reply.at("data", "big"))) == 2_000_000
+    refused = await _patch(client, {"data": {"big": "x" * 4_000_000}}, path)
+    assert (refused.status, refused.at("reason")) == (413, "RequestEntityTooLarge")

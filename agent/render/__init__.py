@@ -1,0 +1,1 @@
+"""Answers as a small document that every surface draws its own way."""

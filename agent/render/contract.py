@@ -1,0 +1,86 @@
+"""The `-o json` contract: kind Diagnosis of plumbline.dev/v1alpha1. Its JSON Schema stands in docs/schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import yaml
+from pydantic import JsonValue
+
+from agent.types import Claim, Diagnosis, Finding
+from tools.fields import rfc3339
+from tools.types import Evidence, EvidenceRef, JsonObject, ResourceRef
+
+API_VERSION = "plumbline.dev/v1alpha1"
+
+
+def contract(diagnosis: Diagnosis, evidence: Iterable[Evidence]) -> JsonObject:
+    """The diagnosis as the object that programs read."""
+    usage = diagnosis.usage
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Diagnosis",
+        "question": diagnosis.question,
+        "status": diagnosis.status,
+        "reasoner": diagnosis.reasoner,
+        "mode": diagnosis.mode,
+        "cluster": diagnosis.cluster,
+        "scope": diagnosis.scope.model_dump(mode="json"),
+        "findings": [_finding(finding) for finding in diagnosis.findings],
+        "ruledOut": [
+            {"cause": r.cause, "because": r.because.text, "refs": _refs(r.because.refs)} for r in diagnosis.ruled_out
+        ],
+        "checked": [{"because": claim.text, "refs": _refs(claim.refs)} for claim in diagnosis.checked],
+        "missing": [{"need": m.need, "because": m.because} for m in diagnosis.missing],
+        "evidence": [_evidence(item) for item in evidence],
+        "narrative": diagnosis.narrative,
+        "usage": {"calls": usage.calls, "requests": usage.requests, "seconds": usage.seconds},
+    }
+
+
+def _subject(ref: ResourceRef) -> JsonObject:
+    return {"apiVersion": ref.api_version, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
+
+
+def _refs(refs: Iterable[EvidenceRef]) -> list[JsonValue]:
+    return [{"evidence": ref.evidence, "path": ref.path, "value": ref.value} for ref in refs]
+
+
+def _cited(claim: Claim) -> str:
+    names = sorted({ref.evidence for ref in claim.refs}, key=lambda name: (len(name), name))
+    return f"{claim.text} {''.join(f'[{name}]' for name in names)}"
+
+
+def _finding(finding: Finding) -> JsonObject:
+    return {
+        "cause": finding.cause,
+        "title": finding.title,
+        "role": finding.role,
+        "subject": _subject(finding.subject),
+        "severity": finding.severity,
+        "confidence": finding.confidence,
+        "refs": _refs(finding.refs),
+        "explanation": "; ".join(_cited(claim) for claim in finding.seen),
+    }
+
+
+def _evidence(item: Evidence) -> JsonObject:
+    return {
+        "id": item.id,
+        "source": item.source,
+        "query": item.query,
+        "status": item.status,
+        "observedAt": rfc3339(item.observed_at),
+        "rows": len(item.rows),
+    }
+
+
+def as_json(body: JsonObject) -> str:
+    """Indented JSON with a final newline."""
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_yaml(body: JsonObject) -> str:
+    """The same as YAML."""
+    return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120)

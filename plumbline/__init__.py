@@ -1,0 +1,1 @@
+"""The installed command. The only place that wires worlds to surfaces."""

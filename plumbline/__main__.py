@@ -1,0 +1,21 @@
+"""Puts our folders first on sys.path, so that nothing installed beside us can stand in for them, and starts."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    here = Path(__file__).resolve().parent
+    sys.path.insert(0, str(here / "_app" if (here / "_app").is_dir() else here.parent))
+    for name in [n for n in os.environ if n.startswith(("LANGSMITH_", "LANGCHAIN_"))]:
+        del os.environ[name]  # tracing would upload whole states
+    os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+    from plumbline import cli
+
+    return cli.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

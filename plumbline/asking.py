@@ -1,0 +1,208 @@
+"""`ask`, `diagnose` and `demo`: one question, one answer, and what is said while it is made."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+from agent.app import App
+from agent.events import Answered, Asked, Cancelled, Event, Failed
+from agent.identity import check_mode
+from agent.render import contract, markdown, terminal
+from agent.render.answer import answer
+from agent.render.document import clean
+from agent.session import Session
+from agent.settings import Settings, load_settings
+from agent.types import Diagnosis, Family, Severity
+from plumbline.cli import FAILED, FOUND, INTERRUPTED, SEVERITIES, USAGE, program
+from plumbline.outcome import say
+from plumbline.progress import Progress
+from plumbline.targets import lock_down, open_target
+from plumbline.times import duration, moment
+from tools.errors import SettingsError
+from tools.types import Evidence
+
+DEMO_WORLD = "hpa-cpu"
+DEMO_QUESTION = "why are team search's H100s half idle?"
+
+
+def ask(arguments: argparse.Namespace) -> int:
+    """Answer a question."""
+    question = " ".join(arguments.question).strip()
+    if not question and not arguments.resume:
+        raise SettingsError("there is no question", hint=f'try: {program()} ask "why are our GPUs idle?"')
+    return _run(arguments, question, ())
+
+
+def diagnose(arguments: argparse.Namespace) -> int:
+    """Judge every cause of the families."""
+    families: tuple[Family, ...] = tuple(arguments.family or ("gpu", "drift"))
+    arguments.session = arguments.resume = None
+    return _run(arguments, "", families)
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """A whole answer on an embedded world, and what to try next."""
+    for name in ("kubeconfig", "context", "as_user", "as_groups", "request_timeout", "prometheus", "namespace"):
+        setattr(arguments, name, None)
+    arguments.world, arguments.anchor, arguments.at, arguments.since = DEMO_WORLD, "world", None, None
+    arguments.all_namespaces, arguments.selector, arguments.session, arguments.resume = False, "", None, None
+    if arguments.output == "table":
+        print(f'$ plumbline ask --world {DEMO_WORLD} "{DEMO_QUESTION}"', flush=True)
+    code = _run(arguments, DEMO_QUESTION, ())
+    if arguments.output == "table":
+        print(f"""
+Try next (no key, no cluster):
+  plumbline ask --world {DEMO_WORLD} "what changed in the last 7 days?"
+  plumbline diagnose --world fleet
+  plumbline world list
+On your own cluster:
+  plumbline ask --prometheus URL "why are our GPUs idle?\"""")
+    return code
+
+
+def _run(arguments: argparse.Namespace, question: str, families: tuple[Family, ...]) -> int:
+    settings = load_settings({})
+    progress = Progress(verbose=arguments.verbose)
+    try:
+        return asyncio.run(_whole(arguments, settings, progress, question, families))
+    finally:
+        progress.close()
+
+
+async def _whole(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    progress: Progress,
+    question: str,
+    families: tuple[Family, ...],
+) -> int:
+    at = moment(arguments.at, "--at") if arguments.at else None
+    window = duration(arguments.since, "--since") if arguments.since else None
+    async with open_target(arguments, settings) as target:
+        lock_down(settings, *target.urls)
+        for warning in await check_mode(target.kube, arguments.mode, accept=arguments.accept_writable_credentials):
+            progress.keep(f"note: {warning}")
+        async with App.open(settings, target, at=at) as app:
+            session = await app.session(
+                mode=arguments.mode,
+                namespace=arguments.namespace,
+                all_namespaces=arguments.all_namespaces,
+                selector=arguments.selector,
+                session_id=arguments.resume or arguments.session,
+                window=window,
+            )
+            if arguments.resume:
+                events = session.resume()
+            else:
+                events = session.diagnose(families) if families else session.ask(question)
+            last = await _listen(session, events, progress)
+            if isinstance(last, Asked):
+                last = await _choose(session, last, progress)
+            progress.close()
+            return _end(arguments, app, session, last)
+
+
+async def _listen(session: Session, events: AsyncIterator[Event], progress: Progress) -> Event | None:
+    """The last event of a run. SIGINT stops the run and keeps its checkpoint."""
+    loop = asyncio.get_running_loop()
+    stopping: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        stopping.add(loop.create_task(session.cancel()))
+
+    loop.add_signal_handler(signal.SIGINT, stop)
+    last: Event | None = None
+    try:
+        async for event in events:
+            progress.hear(event)
+            last = event
+    except asyncio.CancelledError:
+        if not stopping:
+            raise
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        await asyncio.gather(*stopping, return_exceptions=True)
+    return last
+
+
+async def _choose(session: Session, asked: Asked, progress: Progress) -> Event | None:
+    """Let a person choose; without a terminal, the question stays open."""
+    progress.close()
+    print(clean(asked.prompt), file=sys.stderr)
+    for number, candidate in enumerate(asked.candidates, 1):
+        print(f"  {number}  {clean(candidate)}", file=sys.stderr)
+    if not sys.stdin.isatty():
+        return asked
+    line = (await asyncio.to_thread(input, "number: ")).strip()
+    if not line.isdigit() or not 1 <= int(line) <= len(asked.candidates):
+        return asked
+    return await _listen(session, session.answer(asked.candidates[int(line) - 1]), progress)
+
+
+def _end(arguments: argparse.Namespace, app: App, session: Session, last: Event | None) -> int:
+    match last:
+        case Answered():
+            evidence = [app.store.evidence(session.id, app.store.last_run(session.id) or 0, n) for n in _cited(last)]
+            sys.stdout.write(drawn(arguments, last.diagnosis, [e for e in evidence if e is not None]))
+            sys.stdout.flush()
+            _footer(arguments, app, session)
+            return _code(arguments, last.diagnosis)
+        case Asked():
+            say("several things match: ask again naming one of them, such as `… in namespace NAME`")
+            return USAGE
+        case Failed():
+            say(f"{last.message} ({last.hint})" if last.hint else last.message)
+            return USAGE if last.hint else FAILED
+        case Cancelled() | None:
+            say(f"stopped; finish it with: {program()} ask --resume {session.id}")
+            return INTERRUPTED
+        case _:
+            say("the run ended without an answer")
+            return FAILED
+
+
+def _cited(answered: Answered) -> list[str]:
+    diagnosis = answered.diagnosis
+    claims = [c for f in diagnosis.findings for c in f.seen] + [r.because for r in diagnosis.ruled_out]
+    names = {ref.evidence for claim in (*claims, *diagnosis.checked) for ref in claim.refs}
+    return sorted(names, key=lambda name: (len(name), name))
+
+
+def _footer(arguments: argparse.Namespace, app: App, session: Session) -> None:
+    if arguments.output == "table" and sys.stderr.isatty():
+        print(f"evidence: {program()} evidence {session.id} E1 · audit head {app.audit.head[:16]}", file=sys.stderr)
+
+
+def _code(arguments: argparse.Namespace, diagnosis: Diagnosis) -> int:
+    if arguments.fail_on is None:
+        return 0
+    order: tuple[Severity, ...] = SEVERITIES  # type: ignore[assignment]
+    bar = order.index(arguments.fail_on)
+    return FOUND if any(order.index(finding.severity) >= bar for finding in diagnosis.findings) else 0
+
+
+def drawn(arguments: argparse.Namespace, diagnosis: Diagnosis, evidence: list[Evidence]) -> str:
+    """The answer in the form asked for."""
+    if arguments.output == "json":
+        return contract.as_json(contract.contract(diagnosis, evidence))
+    if arguments.output == "yaml":
+        return contract.as_yaml(contract.contract(diagnosis, evidence))
+    if arguments.output == "markdown":
+        return markdown.draw(answer(diagnosis))
+    return terminal.draw(answer(diagnosis), width=columns(), color=colored(arguments))
+
+
+def columns() -> int:
+    """Width to draw for: the terminal's, or 100 where there is none."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+
+
+def colored(arguments: argparse.Namespace) -> bool:
+    """Colour only on a terminal, and never against NO_COLOR (no-color.org)."""
+    return sys.stdout.isatty() and not arguments.no_color and not os.environ.get("NO_COLOR")

@@ -1,0 +1,146 @@
+"""The command line: flags and sub-commands, each imported only when it runs.
+
+Rules: data on stdout, everything else on stderr; exit codes 0 answered, 1 failed, 2 usage or settings, 3 findings
+at or above --fail-on, 130 interrupted. `--help` loads argparse and nothing of ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+FAILED, USAGE, FOUND, INTERRUPTED = 1, 2, 3, 130
+SEVERITIES = ("low", "medium", "high", "critical")
+FORMATS = ("table", "json", "yaml", "markdown")
+
+
+def program(argv0: str | None = None) -> str:
+    """The name users typed: `kubectl plumbline` as a kubectl plugin."""
+    name = os.path.basename(argv0 if argv0 is not None else sys.argv[0])
+    return "kubectl plumbline" if name.startswith("kubectl-") else "plumbline"
+
+
+def _target_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("target")
+    group.add_argument("--world", metavar="NAME", help="a recorded world instead of a cluster (see `world list`)")
+    group.add_argument("--kubeconfig", metavar="FILE", help="kubeconfig file, or a list as in KUBECONFIG")
+    group.add_argument("--context", metavar="NAME", help="kubeconfig context")
+    group.add_argument("--as", dest="as_user", metavar="USER", help="impersonate a user")
+    group.add_argument("--as-group", dest="as_groups", action="append", metavar="GROUP", help="impersonate a group")
+    group.add_argument("--request-timeout", metavar="DURATION", help="longest time for one request, such as 10s")
+    group.add_argument("--prometheus", metavar="URL", help="Prometheus-compatible server (default: looked for)")
+    group.add_argument("--anchor", choices=("world", "now"), default="world", help="date a world by itself or by now")
+
+
+def _scope_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("scope")
+    group.add_argument("-n", "--namespace", metavar="NAME", help="one namespace")
+    group.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces (the default)")
+    group.add_argument("-l", "--selector", default="", metavar="LABELS", help="label selector for workloads")
+    group.add_argument("--at", metavar="TIME", help="look from this time (RFC 3339 or Unix seconds)")
+    group.add_argument("--since", metavar="DURATION", help="history that matters, such as 6h or 7d")
+
+
+def _answer_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("answer")
+    group.add_argument("-o", "--output", choices=FORMATS, default="table", help="form of the answer")
+    group.add_argument("--mode", choices=("incident", "propose"), default="propose", help="what a run may leave behind")
+    group.add_argument("--accept-writable-credentials", action="store_true", help="allow incident mode all the same")
+    group.add_argument("--fail-on", choices=SEVERITIES, metavar="SEVERITY", help="exit 3 on findings of this weight")
+    group.add_argument("--no-color", action="store_true", help="no colour (NO_COLOR does the same)")
+    group.add_argument("-v", "--verbose", action="store_true", help="show every call and, on a bug, the traceback")
+
+
+def parser(prog: str = "plumbline") -> argparse.ArgumentParser:
+    """The whole grammar."""
+    root = argparse.ArgumentParser(
+        prog=prog,
+        description="Ask why GPUs are under-used or what drifted, and get an answer that cites its evidence.",
+        epilog="Exit codes: 0 answered, 1 failed, 2 usage or settings, 3 findings at --fail-on, 130 interrupted.",
+    )
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _asking(commands)
+    _keeping(commands)
+    _world(commands)
+    return root
+
+
+def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    ask = commands.add_parser("ask", help="answer a question in plain language")
+    ask.add_argument("question", nargs="*", help="the question")
+    ask.add_argument("--session", metavar="ID", help="go on in this session")
+    ask.add_argument("--resume", metavar="ID", help="finish an interrupted run of this session")
+    diagnose = commands.add_parser("diagnose", help="judge every cause, without a question")
+    diagnose.add_argument("--family", action="append", choices=("gpu", "drift"), help="family of causes (repeatable)")
+    demo = commands.add_parser("demo", help="a cited diagnosis on an embedded world; no key, no cluster")
+    for command in (ask, diagnose):
+        _target_flags(command)
+        _scope_flags(command)
+    for command in (ask, diagnose, demo):
+        _answer_flags(command)
+    ask.set_defaults(module="plumbline.asking", function="ask")
+    diagnose.set_defaults(module="plumbline.asking", function="diagnose")
+    demo.set_defaults(module="plumbline.asking", function="demo")
+
+
+def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    replay = commands.add_parser("replay", help="play a stored session again")
+    replay.add_argument("session", help="session id (see `sessions`)")
+    replay.add_argument("--run", type=int, help="run number (default: the last)")
+    replay.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    replay.add_argument("--no-color", action="store_true")
+    replay.set_defaults(module="plumbline.keeping", function="replay")
+    evidence = commands.add_parser("evidence", help="show the evidence behind a citation")
+    evidence.add_argument("session")
+    evidence.add_argument("evidence", help="evidence id, such as E4")
+    evidence.add_argument("--run", type=int, help="run number (default: the last)")
+    evidence.set_defaults(module="plumbline.keeping", function="evidence")
+    sessions = commands.add_parser("sessions", help="list stored sessions")
+    sessions.set_defaults(module="plumbline.keeping", function="sessions")
+    audit = commands.add_parser("audit", help="the hash-chained log of everything that was done")
+    audits = audit.add_subparsers(dest="audit_command", metavar="COMMAND", required=True)
+    verify = audits.add_parser("verify", help="check the chain, and a head you kept")
+    verify.add_argument("--head", metavar="DIGEST", help="a head printed earlier; its loss is a truncation")
+    verify.set_defaults(module="plumbline.keeping", function="audit_verify")
+    doctor = commands.add_parser("doctor", help="explain a broken setup")
+    _target_flags(doctor)
+    doctor.set_defaults(module="plumbline.doctor", function="run")
+    version = commands.add_parser("version", help="versions of Plumbline and what it stands on")
+    version.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    version.set_defaults(module="plumbline.keeping", function="version")
+
+
+def _world(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    evaluate = commands.add_parser("eval", help="run the scenarios and grade the answers")
+    evaluate.add_argument("pattern", nargs="?", default="*", help="scenario name or tag, with * and ?")
+    evaluate.add_argument("-o", "--output", choices=("table", "json", "junit"), default="table")
+    evaluate.add_argument("--workers", type=int, help="processes (default: one a core)")
+    evaluate.set_defaults(module="plumbline.worlds", function="evaluate")
+    world = commands.add_parser("world", help="list recorded worlds, or serve one to other programs")
+    worlds = world.add_subparsers(dest="world_command", metavar="COMMAND", required=True)
+    listing = worlds.add_parser("list", help="the worlds that come with Plumbline")
+    listing.set_defaults(module="plumbline.worlds", function="listing")
+    serve = worlds.add_parser("serve", help="serve a world's API server and Prometheus on loopback ports")
+    serve.add_argument("name")
+    serve.add_argument("--anchor", choices=("world", "now"), default="world", help="date it by itself or by now")
+    serve.add_argument("--kubeconfig-out", metavar="FILE", help="write the kubeconfig here (default: a temporary file)")
+    serve.add_argument("--prometheus-bin", nargs="?", const="prometheus", metavar="PATH", help="a real Prometheus")
+    serve.add_argument("--history", default="6h", metavar="DURATION", help="history given to a real Prometheus")
+    serve.add_argument("--kube-port", type=int, default=0, help="port of the API server (default: any)")
+    serve.add_argument("--prom-port", type=int, default=0, help="port of Prometheus (default: any)")
+    serve.set_defaults(module="plumbline.worlds", function="serve")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Parse, run, and turn every outcome into an exit code and at most one line on stderr."""
+    try:
+        arguments = parser(program()).parse_args(list(argv))
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else USAGE
+    from plumbline.outcome import guarded
+
+    module = importlib.import_module(arguments.module)
+    return guarded(getattr(module, arguments.function), arguments)

@@ -1,0 +1,120 @@
+"""`doctor`: one line a check, ok, warn or fail, with what to do about it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions
+
+from agent.app import Target
+from agent.identity import dangers
+from agent.principal import establish
+from agent.render.document import clean
+from agent.settings import Settings, load_settings
+from plumbline.cli import FAILED
+from plumbline.targets import open_target
+from tools import lockdown
+from tools.errors import PlumblineError
+from tools.fields import rfc3339
+
+OURS = ("agent", "tools", "prompts", "evals", "tui", "slackbot", "service")
+SKEW = 30.0
+"""Seconds the two servers' clocks may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line."""
+
+    level: str
+    what: str
+    detail: str
+
+    def __str__(self) -> str:
+        return clean(f"{self.level:5} {self.what:16} {self.detail}")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """All checks; 1 when one fails."""
+    settings = load_settings({})
+    checks = [_python(), _state(settings), _lockdown(), _foreign()]
+    for check in checks:
+        print(check, flush=True)
+    checks += asyncio.run(_target(arguments, settings))
+    return FAILED if any(check.level == "fail" for check in checks) else 0
+
+
+def _python() -> Check:
+    good = sys.version_info >= (3, 11)
+    return Check(
+        "ok" if good else "fail", "python", sys.version.split()[0] + ("" if good else ": 3.11 or later is needed")
+    )
+
+
+def _state(settings: Settings) -> Check:
+    directory = settings.state_dir
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = directory / f".probe-{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        return Check("fail", "state directory", f"{directory}: {error.strerror}; set PLUMBLINE_STATE_DIR")
+    return Check("ok", "state directory", str(directory))
+
+
+def _lockdown() -> Check:
+    return Check("ok", "lockdown", "; ".join(str(line) for line in lockdown.status()))
+
+
+def _foreign() -> Check:
+    owners = packages_distributions()
+    foreign = sorted({f"{name} ({', '.join(owners[name])})" for name in OURS if name in owners})
+    if foreign:
+        return Check("warn", "other packages", f"also install a top-level {'; '.join(foreign)}: harmless, ours wins")
+    return Check("ok", "other packages", "none claims our folder names")
+
+
+async def _target(arguments: argparse.Namespace, settings: Settings) -> list[Check]:
+    out: list[Check] = []
+
+    def note(level: str, what: str, detail: str) -> None:
+        out.append(Check(level, what, detail))
+        print(out[-1], flush=True)
+
+    try:
+        async with open_target(arguments, settings) as target:
+            discovery = await target.kube.discovery()
+            note("ok", "api server", f"{target.cluster}: version {discovery.server_version}")
+            principal = await establish(target.kube)
+            note("ok", "identity", f"{principal.user} ({principal.established})")
+            found = await dangers(target.kube)
+            words = ", ".join(dict.fromkeys(d.what for d in found))
+            note("warn" if found else "ok", "rights", f"may also {words}" if words else "read-only")
+            await _metrics(target, note)
+    except PlumblineError as error:
+        note("fail", "api server", str(error))
+    return out
+
+
+async def _metrics(target: Target, note: object) -> None:
+    say = note if callable(note) else print
+    if target.prom is None:
+        say("warn", "prometheus", target.prom_note)
+        return
+    try:
+        now = await target.prom.server_time()
+        say("ok", "prometheus", f"{target.prom_note}: its time is {rfc3339(now)}")
+        skew = abs(now - await target.kube.server_time())
+        say("ok" if skew < SKEW else "warn", "clocks", f"API server and Prometheus differ by {skew:.0f} s")
+        gpus = await target.prom.instant(
+            'count(DCGM_FI_DEV_GPU_TEMP) or count({__name__=~"DCGM_FI_PROF_GR_ENGINE_ACTIVE|gpu_gfx_activity"})', at=now
+        )
+        count = gpus.series[0].points[0][1] if gpus.series else 0
+        detail = f"{count:.0f} GPUs report" if count else "no GPU series: is dcgm-exporter scraped?"
+        say("ok" if count else "warn", "gpu telemetry", detail)
+    except PlumblineError as error:
+        say("fail", "prometheus", str(error))

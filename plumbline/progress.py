@@ -1,0 +1,59 @@
+"""What happens while an answer is made, on stderr: lines that come and go on a terminal, nothing otherwise."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from agent.events import CallFinished, CallStarted, Degraded, Event, FindingMade, Planned
+from agent.render.document import clean
+
+
+class Progress:
+    """Draws events. Quiet unless stderr is a terminal; with `verbose`, one lasting line a call."""
+
+    def __init__(self, *, verbose: bool, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._verbose = verbose
+        self._planned = self._done = 0
+        self.show("connecting")
+
+    def show(self, text: str) -> None:
+        """Replace the passing line."""
+        if self._live:
+            self._stream.write(f"\r\x1b[2K{clean(text)[:100]}")
+            self._stream.flush()
+
+    def keep(self, text: str) -> None:
+        """Write a lasting line above the passing one."""
+        if self._live:
+            self._stream.write("\r\x1b[2K")
+        if self._live or self._verbose:
+            self._stream.write(f"{clean(text)}\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Take the passing line away."""
+        if self._live:
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()
+
+    def hear(self, event: Event) -> None:
+        """Draw one event."""
+        match event:
+            case Planned():
+                self._planned += event.calls
+                self.show(f"reading {event.calls} things about {event.scope.asked}")
+            case CallStarted():
+                self.show(f"[{self._done}/{max(self._planned, self._done + 1)}] {event.query}")
+            case CallFinished():
+                self._done += 1
+                if self._verbose:
+                    self.keep(f"{event.evidence:>4} {event.status:11} {event.rows:6} rows {event.seconds:6.2f} s")
+            case FindingMade():
+                self.show(f"found {event.finding.cause}: {event.finding.title}")
+            case Degraded():
+                self.keep(f"note: {event.what}: {event.because}")
+            case _:
+                pass

@@ -1,0 +1,1 @@
+"""The gate, policy, redaction, projection, audit and read tools."""
