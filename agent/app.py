@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from tools.gate import Gate
-from tools.redact import Redactor
 
 from agent import diagnosers
 from agent.analysis import queries
@@ -27,7 +25,9 @@ from agent.store.sqlite import SqliteStore
 from agent.types import Query
 from tools.audit import AuditLog
 from tools.errors import UnknownName
+from tools.gate import Gate
 from tools.policy import default_policy, load_policy
+from tools.redact import Redactor
 from tools.types import KubePort, MetricsPort, Mode, NamedQuery, Ports, Principal
 
 

@@ -175,7 +175,7 @@ def _pods(mention: Mention, names: Names) -> list[Option]:
 def _workloads(mention: Mention, names: Names) -> list[Option]:
     """Objects of the name; else of the base of a generated name; else the pods made for it."""
     exact = [ref for ref in _named(mention, names) if mention.of in ("", ref.kind)]
-    if exact or mention.of and mention.kind == "workload":
+    if exact or (mention.of and mention.kind == "workload"):
         return _objects(exact) or _unlisted(mention, names)
     for pattern in _GENERATED:
         made = pattern.fullmatch(mention.name)

@@ -194,9 +194,7 @@ ORDINARY = words(
     """
 )
 """Ordinary words of such questions: taken for a name only where something of that name exists."""
-PREFIXES = words(
-    "re co non un pre multi over under semi auto sub inter intra cross self well mid high low long"
-)
+PREFIXES = words("re co non un pre multi over under semi auto sub inter intra cross self well mid high low long")
 """First halves of hyphenated English words."""
 
 NOT_A_NAME = re.compile(

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from agent.analysis.diagnoser import Diagnoser, judged
+from agent.analysis.judging import read
 from agent.analysis.signals import load as load_signals
 from agent.analysis.view import View
-from agent.types import Claim, Confidence, Finding, Missing, Reading, RuledOut, Severity
+from agent.types import Claim, Confidence, Finding, Missing, RuledOut, Severity
 from tools.types import Frozen, ResourceRef
 
 LOOK_ALIKES: dict[str, tuple[str, ...]] = {
@@ -118,11 +119,11 @@ def neighbours(
 def _excluded(view: View, neighbour: Diagnoser, subject: ResourceRef) -> Claim | None:
     signals = load_signals()
     for name in neighbour.CONFIRMS:
-        reading: Reading = signals[name](view, subject)
+        reading = read(view, subject, signals, name)
         if reading.holds is False:
             return reading.claim
     for name in neighbour.EXCLUDES:
-        reading = signals[name](view, subject)
+        reading = read(view, subject, signals, name)
         if reading.holds:
             return reading.claim
     return None

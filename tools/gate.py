@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ValidationError
 
@@ -220,7 +220,7 @@ class Gate:
 
     async def _read(self, checked: _Checked, scope: Scope, wire: WireLimits, reading: _Reading) -> None:
         """Fill `reading`; an expected failure ends it with a status, keeping what came before."""
-        pages = checked.spec.read(checked.args, self._ports, wire)
+        pages = checked.spec.read(checked.args, replace(self._ports, permitted=scope.permitted), wire)
         try:
             async with asyncio.timeout(wire.seconds):
                 async for page in pages:
@@ -244,7 +244,7 @@ class Gate:
             row = project(args, item)
             if row is None:
                 continue
-            if not (checked.spec.public or scope.admits(row.namespace)):
+            if not (scope.admits(row.namespace) or (checked.spec.public and row.namespace is None)):
                 reading.withheld += 1
                 continue
             row, count = self._redactor.row(row)

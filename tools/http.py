@@ -24,7 +24,8 @@ READ_SECONDS: Final = 10.0
 """Longest silence between two reads of one answer."""
 MAX_RETRIES: Final = 2
 RETRY_STATUS: Final = frozenset({429, 500, 502, 503, 504})
-_BACKOFF_SECONDS: Final = (0.1, 0.4)
+BACKOFF_SECONDS: Final = (0.1, 0.4)
+"""Pause before the first and the second retry."""
 _CHUNK: Final = 1 << 16
 _SNIPPET: Final = 200
 
@@ -116,7 +117,7 @@ def backoff(attempt: int, *, deadline: Deadline, asked: float | None = None) -> 
     """Seconds to wait before retry number `attempt` (0, 1, …); None when no retry fits."""
     if attempt >= MAX_RETRIES:
         return None
-    wait = max(_BACKOFF_SECONDS[attempt], asked or 0.0)
+    wait = max(BACKOFF_SECONDS[attempt], asked or 0.0)
     return wait if time.monotonic() + wait < deadline.at else None
 
 

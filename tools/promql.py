@@ -1,7 +1,7 @@
 """What a PromQL query may cost and whom it may show, judged on its syntax tree before anything is sent.
 
-Rules: pure; a query is bounded before it is parsed (promql-parser 0.11 takes seconds at 8,000 levels, then
-crashes); whatever is checked is what is sent, because the text sent is printed from the tree; never string pasting.
+Rules: pure; every selector names its metrics; ranges, steps, points and samples are bounded; a matcher is added in
+the tree, never in the text, and the text to send is printed from the tree that was checked.
 """
 
 from __future__ import annotations
@@ -11,22 +11,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NoReturn
 
 import promql_parser as promql
 
 from tools.errors import Denied, Refused
+from tools.promql_tree import children, names_of, nodes, read, seconds, text_of
 from tools.tenancy import tenant_label
 
-MAX_BYTES: Final = 16 << 10
-MAX_DEPTH: Final = 64
-"""Levels of the syntax tree; the deepest query of our own catalogue has 17."""
-MAX_STRUCTURE: Final = 400
-"""Brackets and operators outside strings; an upper bound of the depth that is known before parsing."""
-MAX_RAW_STRUCTURE: Final = 2000
-"""The same, strings included: holds even if our idea of a string were not the parser's."""
-MAX_NAMES: Final = 64
-"""Metric names one selector may stand for."""
 MAX_RANGE_SECONDS: Final = 31 * 86_400.0
 MAX_POINTS: Final = 11_000
 """Prometheus answers 400 above this (web/api/v1 of prometheus/prometheus)."""
@@ -37,13 +29,8 @@ SUBQUERY_SECONDS: Final = 60.0
 UNKNOWN_SERIES: Final = 1000
 """Series taken for a metric of which no count is known."""
 
-_Selector: TypeAlias = promql.VectorSelector
-_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_SIGNS: Final = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~"}
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_STRUCTURE: Final = re.compile(r"[(\[{+\-*/%^=<>!@]|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
-_STRING_OR_COMMENT: Final = re.compile(r'"(?:\\.|[^"\\])*"|' r"'(?:\\.|[^'\\])*'|`[^`]*`|#[^\n]*", re.DOTALL)
-_NAMES_HINT: Final = "name each metric, as in http_requests_total{…}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +66,12 @@ class Guarded:
 
 def inspect(query: str) -> QueryFacts:
     """The facts of a query. Raises Refused for what is no PromQL, names no metric, or is too large or too deep."""
-    tree = _parse(query)
+    tree = read(query)
     found = list(_selectors(tree))
-    subqueries = [node for node in _nodes(tree) if isinstance(node, promql.SubqueryExpr)]
-    spans = [_seconds(node.range) for node in subqueries] + [facts.range_seconds for _, facts in found]
+    subqueries = [node for node in nodes(tree) if isinstance(node, promql.SubqueryExpr)]
+    spans = [seconds(node.range) for node in subqueries] + [facts.range_seconds for _, facts in found]
     return QueryFacts(
-        text=_canonical(tree),
+        text=text_of(tree),
         metrics=tuple(sorted({name for _, facts in found for name in facts.names})),
         selectors=tuple(facts for _, facts in found),
         max_range=max(spans, default=0.0),
@@ -130,90 +117,23 @@ def scope(query: str, namespaces: Sequence[str], tenant_labels: Mapping[str, str
         promql.MatchOp.Equal if len(namespaces) == 1 else promql.MatchOp.Re,
         "|".join(sorted(set(namespaces))),
     )
-    tree = _parse(query)
+    tree = read(query)
     for _, facts in _selectors(tree):
         _label_of(facts.names, tenant_labels)
 
     def narrowed(node: promql.Expr) -> promql.Expr | None:
-        if not isinstance(node, _Selector):
+        if not isinstance(node, promql.VectorSelector):
             return None
-        label = _label_of(_names(node), tenant_labels)
+        label = _label_of(names_of(node), tenant_labels)
         return promql.parse(_print_selector(node, (label, *matcher)))
 
-    scoped = _canonical(promql.transform(tree, post_visit=narrowed))
+    scoped = text_of(promql.transform(tree, post_visit=narrowed))
     # Read back what will be sent: each selector must hold its matcher, whatever printing and parsing did.
-    for node, facts in _selectors(_parse(scoped)):
+    for node, facts in _selectors(read(scoped)):
         wanted = (_label_of(facts.names, tenant_labels), *matcher)
         if wanted not in [(m.name, m.op, m.value) for m in node.matchers.matchers]:
             raise Refused("the query cannot be narrowed to the namespaces that may be seen")
     return scoped
-
-
-# --- reading the tree ----------------------------------------------------------------------------------------
-
-
-def _parse(query: str) -> promql.Expr:
-    if len(query.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise Refused(f"a query of more than {MAX_BYTES >> 10} kB", hint="ask for less at once")
-    outside = _STRING_OR_COMMENT.sub(" ", query)
-    if _count(outside) > MAX_STRUCTURE or _count(query) > MAX_RAW_STRUCTURE:
-        raise Refused("a query with too many brackets and operators", hint="split it into several queries")
-    try:
-        tree = promql.parse(query)
-    except ValueError as error:
-        raise Refused(f"not PromQL: {' '.join(str(error).split())[:200]}", hint="correct the query") from error
-    for node in _nodes(tree):
-        _check_names(node)
-    return tree
-
-
-def _count(text: str) -> int:
-    return sum(1 for _ in _STRUCTURE.finditer(text))
-
-
-def _children(node: promql.Expr) -> list[promql.Expr]:
-    match node:
-        case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
-            return [node.expr]
-        case promql.AggregateExpr():
-            return [node.expr] if node.param is None else [node.expr, node.param]
-        case promql.BinaryExpr():
-            return [node.lhs, node.rhs]
-        case promql.Call():
-            return list(node.args)
-        case promql.MatrixSelector():
-            return [node.vector_selector]
-        case promql.VectorSelector() | promql.NumberLiteral() | promql.StringLiteral():
-            return []
-    raise Refused(f"{type(node).__name__} is not supported", hint="rewrite the query without it")
-
-
-def _nodes(tree: promql.Expr) -> Iterator[promql.Expr]:
-    """Every node, parents first. Raises Refused below MAX_DEPTH levels."""
-    level = [tree]
-    for _ in range(MAX_DEPTH):
-        yield from level
-        level = [child for node in level for child in _children(node)]
-        if not level:
-            return
-    raise Refused(f"a query nested more than {MAX_DEPTH} levels deep", hint="split it into several queries")
-
-
-def _check_names(node: promql.Expr) -> None:
-    """Labels and metric names must be classic ones: the parser prints quoted names unquoted, so they could not
-    be sent as they were checked."""
-    labels: list[str] = []
-    match node:
-        case promql.VectorSelector():
-            labels = [m.name for m in node.matchers.matchers]
-        case promql.AggregateExpr():
-            labels = list(node.modifier.labels) if node.modifier else []
-        case promql.BinaryExpr() if node.modifier:
-            labels = [*(node.modifier.matching.labels if node.modifier.matching else ())]
-            labels += node.modifier.group_labels or ()
-    for label in labels:
-        if not _LABEL.fullmatch(label):
-            raise Refused(f"{label[:80]!r} is not a classic label name", hint="use letters, digits and _")
 
 
 def _selectors(tree: promql.Expr) -> Iterator[tuple[promql.VectorSelector, SelectorFacts]]:
@@ -222,80 +142,14 @@ def _selectors(tree: promql.Expr) -> Iterator[tuple[promql.VectorSelector, Selec
     while waiting:
         node, span, evaluations = waiting.pop()
         if isinstance(node, promql.VectorSelector):
-            yield node, SelectorFacts(names=_names(node), range_seconds=span, evaluations=evaluations)
+            yield node, SelectorFacts(names=names_of(node), range_seconds=span, evaluations=evaluations)
         elif isinstance(node, promql.MatrixSelector):
-            waiting.append((node.vector_selector, _seconds(node.range), evaluations))
+            waiting.append((node.vector_selector, seconds(node.range), evaluations))
         elif isinstance(node, promql.SubqueryExpr):
-            inner = math.floor(_seconds(node.range) / _step(node)) + 1
+            inner = math.floor(seconds(node.range) / _step(node)) + 1
             waiting.append((node.expr, 0.0, evaluations * inner))
         else:
-            waiting.extend((child, 0.0, evaluations) for child in _children(node))
-
-
-def _names(node: promql.VectorSelector) -> tuple[str, ...]:
-    """The metrics a selector can name. Raises Refused when that is not a short, certain list."""
-    if node.matchers.or_matchers:
-        raise Refused("`or` between matchers is not supported", hint="use `or` between selectors")
-    candidates: set[str] | None = {node.name} if node.name else None
-    for matcher in node.matchers.matchers:
-        if matcher.name != "__name__":
-            continue
-        if matcher.op == promql.MatchOp.Equal:
-            named: set[str] | None = {matcher.value}
-        elif matcher.op == promql.MatchOp.Re:
-            named = alternatives(matcher.value)
-        else:
-            continue
-        if named is not None:
-            candidates = named if candidates is None else candidates & named
-    if not candidates:
-        raise Refused("a selector without the name of a metric", hint=_NAMES_HINT)
-    odd = [name for name in candidates if not _NAME.fullmatch(name)]
-    if odd:
-        raise Refused(f"{min(odd)[:80]!r} is not a classic metric name", hint=_NAMES_HINT)
-    return tuple(sorted(candidates))
-
-
-def alternatives(pattern: str) -> set[str] | None:
-    """The finite list of names a regular expression stands for, or None when it may stand for others as well."""
-    names = {""}
-    rest = pattern
-    if not re.fullmatch(r"[a-zA-Z0-9_:|()?]*", pattern) or "?" in pattern.replace("(?:", "("):
-        return None
-    names, rest = _alternation(rest.replace("(?:", "("), depth=0)
-    return names if not rest and len(names) <= MAX_NAMES else None
-
-
-def _alternation(text: str, *, depth: int) -> tuple[set[str], str]:
-    """Read `a|b(c|d)` up to the end or a closing bracket; returns the names and what is left."""
-    done: set[str] = set()
-    current = {""}
-    while text and len(done) + len(current) <= MAX_NAMES and depth <= MAX_DEPTH:
-        if text[0] == ")":
-            break
-        if text[0] == "|":
-            done, current, text = done | current, {""}, text[1:]
-        elif text[0] == "(":
-            inner, text = _alternation(text[1:], depth=depth + 1)
-            text = text.removeprefix(")")
-            current = {head + tail for head in current for tail in inner}
-        else:
-            literal = re.match(r"[^|()]+", text)
-            assert literal is not None  # the first character is none of these three
-            current, text = {head + literal[0] for head in current}, text[literal.end() :]
-    return done | current, text
-
-
-def _canonical(tree: promql.Expr) -> str:
-    """The tree as text that parses to the same tree. Raises Refused where the parser's printing is not faithful."""
-    text = tree.prettify()
-    try:
-        again = promql.parse(text).prettify()
-    except ValueError as error:
-        raise Refused("the query cannot be printed faithfully", hint="write it more simply") from error
-    if again != text:
-        raise Refused("the query cannot be printed faithfully", hint="write it more simply")
-    return " ".join(line.strip() for line in text.splitlines())
+            waiting.extend((child, 0.0, evaluations) for child in children(node))
 
 
 # --- cost ------------------------------------------------------------------------------------------------------
@@ -329,19 +183,18 @@ def _too_dear(
     factor = cost / MAX_SAMPLES
     if points > 1 and step is not None and factor < points:
         hint = f"use a step of {math.ceil(step * factor * 1.01)} s or more, or narrow {name} by a label"
+    elif dearest.evaluations > factor:
+        hint = f"use a subquery step at least {math.ceil(factor * 1.01)} times as long, or narrow {name} by a label"
     elif dearest.range_seconds > SCRAPE_SECONDS * factor:
-        hint = f"use [{math.floor(dearest.range_seconds / factor / 1.01)}s] on {name}, or narrow it by a label"
+        fits = timedelta(minutes=max(1, math.floor(dearest.range_seconds / factor / 60.6)))
+        hint = f"use [{promql.display_duration(fits)}] on {name}, or narrow it by a label"
     else:
         hint = f"narrow {name} by a label, or use a recording rule"
     raise Refused(f"about {cost / 1e6:.0f} M samples, and {MAX_SAMPLES / 1e6:.0f} M are the most", hint=hint)
 
 
-def _seconds(span: timedelta | None) -> float:
-    return span.total_seconds() if span is not None else 0.0
-
-
 def _step(node: promql.SubqueryExpr) -> float:
-    return _seconds(node.step) or SUBQUERY_SECONDS
+    return seconds(node.step) or SUBQUERY_SECONDS
 
 
 def _days(seconds: float) -> str:
@@ -367,14 +220,8 @@ def _label_of(names: Sequence[str], tenant_labels: Mapping[str, str | None]) -> 
 
 def _print_selector(node: promql.VectorSelector, extra: tuple[str, promql.MatchOp, str]) -> str:
     """A selector with one more matcher, as text: names were checked, values are quoted here."""
-    signs = {
-        promql.MatchOp.Equal: "=",
-        promql.MatchOp.NotEqual: "!=",
-        promql.MatchOp.Re: "=~",
-        promql.MatchOp.NotRe: "!~",
-    }
     matchers = [(m.name, m.op, m.value) for m in node.matchers.matchers] + [extra]
-    inside = ",".join(f"{name}{signs[op]}{_quote(value)}" for name, op, value in matchers)
+    inside = ",".join(f"{name}{_SIGNS[str(op)]}{_quote(value)}" for name, op, value in matchers)
     offset = node.offset
     back = ""
     if offset:

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 
 from pydantic import JsonValue
 
 from tools import fields
+from tools.errors import Refused
+from tools.promql import inspect, scope
 from tools.redact import number_text
+from tools.tenancy import EXPORTED, OWN, TENANT_LABELS
 from tools.types import JsonObject, MetricsAnswer, Page, Row, Series
+
+_SELECTOR = re.compile(r"[A-Za-z_:][\w:]*(?:\{.*\})?|\{.*\}", re.DOTALL)
 
 
 def labels_key(labels: dict[str, str]) -> str:
@@ -50,6 +56,34 @@ def series_row(item: JsonObject) -> Row | None:
     return Row(key=labels_key(fields.strings(item, "labels")), namespace=fields.text(item, "tenant") or None, data=data)
 
 
-def tenants(sets: Iterable[dict[str, str]], tenant_label: str | None) -> list[JsonObject]:
-    """Label sets without values as raw items."""
-    return [{"labels": dict(labels), "tenant": labels.get(tenant_label or "") or None} for labels in sets]
+def free_query(query: str, permitted: Sequence[str] | None) -> str:
+    """A query or selector that did not come from our catalogue, checked and narrowed to the permitted namespaces.
+
+    Raises Refused for what the guard refuses, Denied where a metric has no label to narrow by.
+    """
+    return inspect(query).text if permitted is None else scope(query, permitted, TENANT_LABELS)
+
+
+def selectors(matchers: Sequence[str], permitted: Sequence[str] | None) -> list[str]:
+    """Series selectors, checked and narrowed like free_query. Raises Refused for anything but a selector."""
+    checked = [free_query(matcher, permitted) for matcher in matchers]
+    for text in checked:
+        facts = inspect(text)
+        if len(facts.selectors) != 1 or facts.max_range or not _SELECTOR.fullmatch(text):
+            raise Refused("a matcher is one selector", hint='write it as up{job="x"}')
+    return checked
+
+
+def free_tenant(labels: dict[str, str]) -> str | None:
+    """The namespace a row of a free answer speaks of, where it names one."""
+    return labels.get(EXPORTED) or labels.get(OWN) or None
+
+
+def window(start: float | None, end: float | None, now: float) -> tuple[float, float] | None:
+    """The window asked for, ending now where no end is given; None for an instant. Raises Refused when it is empty."""
+    if start is None:
+        return None
+    until = now if end is None else end
+    if until <= start:
+        raise Refused("the window ends before it begins", hint="start must lie before end and before now")
+    return start, until

@@ -425,6 +425,8 @@ class Ports:
     prom: MetricsPort | None
     queries: Mapping[str, NamedQuery] = field(default_factory=dict)
     now: float = 0.0
+    permitted: tuple[str, ...] | None = None
+    """Namespaces the principal of this call may see; None: all. Free queries are narrowed to them before they leave."""
 
 
 # --- tools -------------------------------------------------------------------------------------------------
@@ -454,7 +456,7 @@ class ToolSpec(Generic[A]):
     touches: tuple[str, ...] = ("*",)
     """Kinds its calls can name, as policy selectors ("Pod/log", "metrics"): decides whether it is listed at all."""
     public: bool = False
-    """True where the rows belong to no tenant and every user may see them (discovery)."""
+    """True where a row without a namespace may be shown to all: discovery, and queries narrowed before they left."""
     window: Callable[[A, Ports], tuple[float, float] | None] = lambda _args, _ports: None
 
 

@@ -53,7 +53,8 @@ def active(pod: Record) -> bool:
 
 def gpu_pods(view: View) -> list[Record]:
     """Live pods that ask for GPUs."""
-    return [pod for pod in view.objects(kinds.POD) if active(pod) and gpu_count(pod) > 0]
+    pods = view.objects(kinds.POD)
+    return view.once("gpu_pods", lambda: [pod for pod in pods if active(pod) and gpu_count(pod) > 0])
 
 
 def running_gpu_pods(view: View) -> list[Record]:
@@ -67,15 +68,25 @@ def running_gpu_pods(view: View) -> list[Record]:
 
 def allocatable(node: Record) -> dict[str, float]:
     """GPU resources a node offers."""
-    return _gpu_amounts(node.data, "status", "allocatable")
+    return _gpus_of(node, "allocatable")
+
+
+def _gpus_of(node: Record, which: str) -> dict[str, float]:
+    return _gpu_amounts(node.data, "status", which)
 
 
 def gpu_nodes(view: View) -> list[Record]:
     """Nodes that have, or should have, GPUs."""
-    return [n for n in view.objects(kinds.NODE) if allocatable(n) or _gpu_amounts(n.data, "status", "capacity")]
+    nodes = view.objects(kinds.NODE)
+    return view.once("gpu_nodes", lambda: [n for n in nodes if allocatable(n) or _gpus_of(n, "capacity")])
 
 
 def free(view: View) -> dict[str, dict[str, float]] | None:
+    """As `_free`, worked out once per view."""
+    return view.once("free_gpus", lambda: _free(view))
+
+
+def _free(view: View) -> dict[str, dict[str, float]] | None:
     """Node name → GPU resource → allocatable minus what live pods on it ask for (never below zero).
 
     Where only some namespaces were read, kube-state-metrics says what the pods of all hold; None where it cannot.

@@ -26,6 +26,11 @@ class Judged:
     undecided: tuple[Reading, ...] = ()
 
 
+def read(view: View, subject: ResourceRef, signals: Mapping[str, Signal], name: str) -> Reading:
+    """One signal on one subject, worked out once per view."""
+    return view.once(("signal", name, subject.identity), lambda: signals[name](view, subject))
+
+
 def weigh(
     view: View,
     subject: ResourceRef,
@@ -37,7 +42,7 @@ def weigh(
     claims: list[Claim] = []
     undecided: list[Reading] = []
     for name in confirms:
-        reading = signals[name](view, subject)
+        reading = read(view, subject, signals, name)
         if reading.holds is False:
             return Judged(confirmed=False, against=reading)
         if reading.holds is None:
@@ -47,7 +52,7 @@ def weigh(
     if undecided:
         return Judged(confirmed=False, claims=tuple(claims), undecided=tuple(undecided))
     for name in excludes:
-        reading = signals[name](view, subject)
+        reading = read(view, subject, signals, name)
         if reading.holds:
             return Judged(confirmed=False, claims=tuple(claims), against=reading)
         if reading.holds is None:

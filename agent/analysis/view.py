@@ -7,8 +7,9 @@ an empty list that looks like "none"; derived numbers are Facts that become evid
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import TypeVar, cast
 
 from pydantic import JsonValue
 
@@ -32,6 +33,7 @@ from tools.types import (
     pointer,
 )
 
+T = TypeVar("T")
 _OWNER_DEPTH = 8
 """Longest owner chain followed (Pod → Job → JobSet → TrainJob is 4)."""
 
@@ -64,6 +66,13 @@ class View:
         self._by_name: dict[KindRef, dict[tuple[str, str], Record]] = {}
         self._by_pod: dict[str, dict[tuple[str, str], list[Sample]]] = {}
         self._rows: dict[str, dict[str, JsonValue]] = {}
+        self._memory: dict[Hashable, object] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once per view and key; evidence does not change under a view."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return cast(T, self._memory[key])
 
     # --- objects -------------------------------------------------------------------------------------------
 

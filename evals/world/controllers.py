@@ -1,6 +1,6 @@
 """`$pods`: what the workload controllers would have made of an object, written out when a world is composed.
 
-    $pods: {nodes: [gpu-0, gpu-1], created: -9d, ready_after: 95s, each: [{index: 1, patch: {…}}]}
+    $pods: {nodes: [gpu-0, gpu-1], created: -9d, ready_after: 95s, each: {1: {patch: {…}}}}
     $history: [{created: -40d, patch: {spec: {…of the pod template…}}}]      (Deployments: older ReplicaSets)
 
 One pod per entry of `nodes`; a null entry is a pod that could not be scheduled (`pending` is the scheduler's
@@ -28,6 +28,7 @@ from evals.world.times import relative
 from tools.types import JsonObject
 
 PODS, HISTORY = "$pods", "$history"
+MAX_PODS = 20_000
 _FIELDS = ("nodes", "created", "ready_after", "pending", "finished", "each")
 
 
@@ -72,14 +73,7 @@ def read_plan(place: Place) -> Plan:
     """The `$pods` of an object. Raises DocumentError."""
     place.only(_FIELDS)
     nodes = tuple(None if node.value is None else node.text() for node in place.at("nodes").items())
-    each: dict[int, tuple[float | None, JsonObject]] = {}
-    for entry in place.at("each").items():
-        entry.only(("index", "patch", "created"))
-        index = int(entry.at("index").number())
-        if not 0 <= index < len(nodes):
-            entry.at("index").fail(f"there are {len(nodes)} pods, counted from 0")
-        created = None if entry.at("created").value is None else entry.at("created").seconds()
-        each[index] = (created, entry.at("patch").mapping())
+    each = dict(_each(entry, len(nodes)) for entry in _entries(place.at("each")))
     finished = place.at("finished")
     return Plan(
         nodes=nodes,
@@ -89,6 +83,27 @@ def read_plan(place: Place) -> Plan:
         finished=None if finished.value is None else finished.seconds(),
         each=each,
     )
+
+
+def _entries(place: Place) -> list[tuple[int, Place]]:
+    """`{1: {…}}`, which overlays can add to, or `[{index: 1, …}]`, which they replace."""
+    if isinstance(place.value, list):
+        return [(int(entry.at("index").number()), entry) for entry in place.items()]
+    out = []
+    for key in place.mapping():
+        if not key.isdigit():
+            place.at(key).fail("the index of a pod is wanted here, counted from 0")
+        out.append((int(key), place.at(key)))
+    return out
+
+
+def _each(numbered: tuple[int, Place], count: int) -> tuple[int, tuple[float | None, JsonObject]]:
+    index, entry = numbered
+    entry.only(("index", "patch", "created"))
+    if not 0 <= index < count:
+        entry.fail(f"there are {count} pods, counted from 0")
+    created = None if entry.at("created").value is None else entry.at("created").seconds()
+    return index, (created, entry.at("patch").mapping())
 
 
 Made = list[JsonObject]

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from evals.world.compose import Composition, compose
 from evals.world.exporters import EXPORTERS
-from evals.world.exporters.context import Context
-from evals.world.layers import MAX_LOG, Layer, chain, folder_of, read_text
+from evals.world.exporters.context import Context, PodRecord
+from evals.world.layers import Layer, chain, folder_of, read_text
+from evals.world.logs import Key, Logs, collect
 from evals.world.metrics import Metrics, read_metrics
 from evals.world.model import Access, Clock, World
 from evals.world.openmetrics import read_openmetrics
 from evals.world.places import Place
 from evals.world.series import Extra, Families, Rules, WorldSeries
-from evals.world.times import anchor_json, anchor_log, moment_of
-from tools.errors import DocumentError
+from evals.world.times import anchor_json, moment_of
 from tools.types import JsonObject
 
 KUBERNETES, PROMETHEUS = "1.36", "3.x"
@@ -39,6 +39,7 @@ class Blueprint:
     metrics: Metrics
     now: float
     families: Families
+    logs: Mapping[Key, tuple[bytes, PodRecord | None]]
 
     def setting(self, name: str) -> Place:
         """A setting of the topmost layer that gives it."""
@@ -97,7 +98,8 @@ def _blueprint(layers: Sequence[Layer]) -> Blueprint:
     families: Families = {}
     for exporter in EXPORTERS:
         families |= exporter(context)
-    return Blueprint(tuple(layers), composition, Metrics(metrics.profiles, rules, metrics.options), now, families)
+    rules_metrics = Metrics(metrics.profiles, rules, metrics.options)
+    return Blueprint(tuple(layers), composition, rules_metrics, now, families, collect(layers, context))
 
 
 def _now(layers: Sequence[Layer]) -> float:
@@ -127,7 +129,7 @@ def anchored(plan: Blueprint, anchor: float | None = None) -> World:
         prometheus=plan.setting("prometheus").choice(("3.x", "2.x"), PROMETHEUS),
         objects=objects,
         series=series,
-        logs=_logs(plan.layers, moment),
+        logs=Logs(plan.logs, moment),
         definitions=_rows(plan.collected("definitions")),
         reactions=_rows([place.value for layer in plan.layers for place in layer.reactions]),
         access=_access(plan.setting("access")),
@@ -139,23 +141,6 @@ def anchored(plan: Blueprint, anchor: float | None = None) -> World:
 
 def _rows(values: Sequence[JsonValue]) -> list[JsonObject]:
     return [dict(value) for value in values if isinstance(value, dict)]
-
-
-def _logs(layers: Sequence[Layer], moment: float) -> dict[tuple[str, str, str], bytes]:
-    """logs/NAMESPACE/POD/CONTAINER.log, and …/CONTAINER/previous.log for the one before a restart."""
-    out: dict[tuple[str, str, str], bytes] = {}
-    for layer in layers:
-        for path in layer.logs:
-            namespace, pod, *rest = path.relative_to(layer.folder / "logs").with_suffix("").parts
-            if path.stat().st_size > MAX_LOG:
-                raise DocumentError(str(path), None, "", f"a log of a world has at most {MAX_LOG:,} bytes")
-            body = path.read_bytes()
-            try:
-                body = anchor_log(body.decode(), moment).encode()
-            except UnicodeDecodeError:
-                pass
-            out[(namespace, pod, "/".join(rest))] = body
-    return out
 
 
 def _access(place: Place) -> Access:

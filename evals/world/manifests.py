@@ -69,15 +69,39 @@ def text(body: JsonValue, *path: str) -> str:
 
 
 def merge_patch(target: JsonValue, patch: JsonValue) -> JsonValue:
-    """JSON merge patch (RFC 7386) without touching either argument; parts are shared."""
+    """JSON merge patch (RFC 7386) without touching either argument; parts are shared.
+
+    One addition, for lists: `{$name: {vllm: {image: x}}}` patches the items whose `name` is given (null removes one,
+    an unknown name adds one); `$type` and every other `$field` work alike, and `{$append: […]}` adds at the end.
+    """
     if not isinstance(patch, dict):
         return patch
+    if isinstance(target, list) and patch and all(key.startswith("$") for key in patch):
+        return _patch_list(target, patch)
     out = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
             out.pop(key, None)
         else:
             out[key] = merge_patch(out.get(key), value)
+    return out
+
+
+def _patch_list(target: list[JsonValue], patch: JsonObject) -> list[JsonValue]:
+    out = list(target)
+    for directive, changes in patch.items():
+        if directive == "$append":
+            out += changes if isinstance(changes, list) else [changes]
+            continue
+        field = directive.removeprefix("$")
+        for name, change in mapping(changes).items():
+            found = [n for n, item in enumerate(out) if isinstance(item, dict) and text(item, field) == name]
+            if change is None:
+                out = [item for n, item in enumerate(out) if n not in found]
+            elif found:
+                out[found[0]] = merge_patch(out[found[0]], change)
+            else:
+                out.append(merge_patch({field: name}, change))
     return out
 
 

@@ -189,12 +189,12 @@ class Profiles:
     """All profiles of a world, base first."""
 
     def __init__(self, profiles: tuple[Profile, ...]) -> None:
-        self._profiles = profiles
+        self.all = profiles
         self._cache: dict[tuple[str, tuple[int, ...]], Signals] = {}
 
     def signals(self, subject: Subject, default: str) -> Signals:
         """The signals of a subject on top of the defaults `default`. Raises DocumentError for a broken `of`."""
-        hits = tuple(number for number, profile in enumerate(self._profiles) if profile.covers(subject))
+        hits = tuple(number for number, profile in enumerate(self.all) if profile.covers(subject))
         key = (default, hits)
         found = self._cache.get(key)
         if found is None:
@@ -204,11 +204,11 @@ class Profiles:
     def _merged(self, default: str, hits: tuple[int, ...]) -> Signals:
         values, latencies, model = dict(DEFAULTS[default]), dict(_LATENCIES), ""
         for number in hits:
-            signals = self._profiles[number].signals
+            signals = self.all[number].signals
             values.update(signals.values)
             latencies.update(signals.latencies)
             model = signals.model or model
-        place = self._profiles[hits[-1]].place if hits else None
+        place = self.all[hits[-1]].place if hits else None
         _check_references(values, place)
         return Signals(values, latencies, model)
 

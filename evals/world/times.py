@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from pydantic import JsonValue
+
 _UNITS = {"w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[wdhms])")
 _DURATION = r"[-+]?(?:\d+(?:\.\d+)?(?:ms|[wdhms]))+"
@@ -80,3 +82,15 @@ def anchor_json(text: str, anchor: float) -> str:
 def anchor_log(text: str, anchor: float) -> str:
     """A log whose lines may begin with `@-5m `: that becomes the kubelet's RFC 3339 timestamp of the line."""
     return _LOG_LINE.sub(lambda match: stamp(anchor + seconds_of(match[1]), micro=True), text)
+
+
+def anchor_value(value: JsonValue, anchor: float) -> JsonValue:
+    """A copy of plain data with every relative time string made absolute."""
+    if isinstance(value, dict):
+        return {key: anchor_value(inner, anchor) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [anchor_value(inner, anchor) for inner in value]
+    offset = offset_of(value)
+    if offset is None or not isinstance(value, str):
+        return value
+    return stamp(anchor + offset, micro=value.startswith("@@"))

@@ -108,7 +108,9 @@ async def test_a_changed_database_is_refused_on_resume(tmp_path: Path) -> None:
         await saver.aput(config, checkpoint, {}, {})  # type: ignore[arg-type,typeddict-item]
         assert await saver.aget_tuple(config) is not None  # type: ignore[arg-type]
     with sqlite3.connect(tmp_path / "checkpoints.db") as database:
-        database.execute("UPDATE checkpoints SET checkpoint = CAST(substr(checkpoint, 1, length(checkpoint) - 1) || x'00' AS BLOB)")
+        database.execute(
+            "UPDATE checkpoints SET checkpoint = CAST(substr(checkpoint, 1, length(checkpoint) - 1) || x'00' AS BLOB)"
+        )
     async with open_checkpoints(tmp_path, key) as saver:
         with pytest.raises(TamperedCheckpoint):
             await saver.aget_tuple(config)  # type: ignore[arg-type]

@@ -35,7 +35,9 @@ class Source:
 
     def password(self) -> str:
         """A password as generators make them: letters, digits and some punctuation, at least one digit."""
-        return self.pick(ALNUM, 5, 14) + self.pick("!#%*+^~_.", 1, 2) + self.pick(ALNUM, 3, 8) + self.pick("0123456789", 1)
+        return (
+            self.pick(ALNUM, 5, 14) + self.pick("!#%*+^~_.", 1, 2) + self.pick(ALNUM, 3, 8) + self.pick("0123456789", 1)
+        )
 
     def b64(self, size: int) -> str:
         """Base64 of random bytes."""
@@ -43,7 +45,9 @@ class Source:
 
     def jwt(self) -> str:
         """A signed token's three parts."""
-        header = base64.urlsafe_b64encode(json.dumps({"alg": "RS256", "kid": self.hex(8)}).encode()).decode().rstrip("=")
+        header = (
+            base64.urlsafe_b64encode(json.dumps({"alg": "RS256", "kid": self.hex(8)}).encode()).decode().rstrip("=")
+        )
         body = {"iss": "kubernetes/serviceaccount", "sub": self.pick(ALNUM, 12), "exp": self.random.randint(1, 10**9)}
         payload = base64.urlsafe_b64encode(json.dumps(body).encode()).decode().rstrip("=")
         return f"{header}.{payload}.{self.pick(URLSAFE, 86)}"
@@ -123,18 +127,23 @@ def _encoded_url(source: Source) -> tuple[str, list[str]]:
 TEXT_SHAPES: dict[str, Shape] = {
     "jwt": lambda s: (lambda t: (f"token {t} expired", [t]))(s.jwt()),
     "bearer jwt": lambda s: (lambda t: (f"Authorization: Bearer {t}", [t]))(s.jwt()),
-    "bearer opaque": _value(lambda s: s.pick(ALNUM, 32, 48), "Authorization: Bearer {}", "curl -H 'authorization: bearer {}'"),
+    "bearer opaque": _value(lambda s: s.pick(ALNUM, 32, 48), "Authorization: Bearer {}",
+                            "curl -H 'authorization: bearer {}'"),
     "basic": _basic,
     "aws id": _token("AKIA", string.ascii_uppercase + "234567", 16),
     "aws session id": _token("ASIA", string.ascii_uppercase + "234567", 16),
-    "aws secret": _value(lambda s: s.b64(30), "aws_secret_access_key = {}", "AWS_SECRET_ACCESS_KEY={}", '"SecretAccessKey": "{}"'),
+    "aws secret": _value(lambda s: s.b64(30),
+                         "aws_secret_access_key = {}", "AWS_SECRET_ACCESS_KEY={}", '"SecretAccessKey": "{}"'),
     "azure account": _value(
-        lambda s: s.b64(64), "DefaultEndpointsProtocol=https;AccountName=x;AccountKey={};EndpointSuffix=core.windows.net"
+        lambda s: s.b64(64),
+        "DefaultEndpointsProtocol=https;AccountName=x;AccountKey={};EndpointSuffix=core.windows.net"
     ),
     "azure sas": _value(
         lambda s: urllib.parse.quote(s.b64(32), safe=""), "https://x.blob.core.windows.net/c/m?sv=2024-01-01&sp=r&sig={}"
     ),
-    "azure client": lambda s: (lambda t: (f"client secret {t}", [t]))(s.pick(ALNUM, 3) + "8Q~" + s.pick(ALNUM + "_~.-", 34)),
+    "azure client": lambda s: (lambda t: (f"client secret {t}", [t]))(
+        s.pick(ALNUM, 3) + "8Q~" + s.pick(ALNUM + "_~.-", 34)
+    ),
     "gcp key": _token("AIza", URLSAFE, 35),
     "gcp oauth": _token("ya29.", URLSAFE, 60),
     "gcp client": _token("GOCSPX-", URLSAFE, 28),
@@ -171,11 +180,13 @@ TEXT_SHAPES: dict[str, Shape] = {
     "env password": _value(Source.password, "DB_PASSWORD={}", "export MYSQL_ROOT_PASSWORD='{}'", "PGPASSWORD={} psql"),
     "yaml password": _value(Source.password, "  password: {}", 'adminPassword: "{}"', "db_passwd: {}"),
     "json password": _value(Source.password, '{{"user":"a","password":"{}"}}', '{{\\"password\\":\\"{}\\"}}'),
-    "flag": _value(lambda s: s.pick(ALNUM, 20), "serve --api-key {} --port 8000", "run --hf-token={}", "x --password {}"),
+    "flag": _value(lambda s: s.pick(ALNUM, 20), "serve --api-key {} --port 8000", "run --hf-token={}",
+                   "x --password {}"),
     "api key": _value(lambda s: s.pick(ALNUM, 32), "api_key={}", "X-Api-Key: {}", '"apiKey": "{}"', "API key: {}"),
     "cookie": _value(lambda s: s.pick(ALNUM, 40), "Cookie: session={}", "set-cookie: sid={}; Path=/"),
     "client secret": _value(lambda s: s.pick(URLSAFE, 40), "client_secret={}&grant_type=x", '"client_secret": "{}"'),
-    "access token": _value(lambda s: s.pick(URLSAFE, 40), "access_token={}", '"refresh_token":"{}"', "?access_token={}&x=1"),
+    "access token": _value(lambda s: s.pick(URLSAFE, 40), "access_token={}", '"refresh_token":"{}"',
+                           "?access_token={}&x=1"),
     "docker config": _docker,
     "kubeconfig": _kubeconfig,
     "secret manifest": _manifest,
@@ -260,6 +271,7 @@ def look_alike(source: Source) -> str:
     r = source.random
     u = str(uuid.UUID(int=r.getrandbits(128), version=4))
     number = r.randint(0, 100_000)
+    safe = "bcdfghjklmnpqrstvwxz2456789"
     choices: list[Callable[[], str]] = [
         lambda: "sha256:" + source.hex(64),
         lambda: f"nvcr.io/nvidia/tritonserver@sha256:{source.hex(64)}",
@@ -267,7 +279,7 @@ def look_alike(source: Source) -> str:
         lambda: u,
         lambda: f"GPU-{u}",
         lambda: f"MIG-{u}",
-        lambda: f"chat-70b-{source.pick('bcdfghjklmnpqrstvwxz2456789', 10)}-{source.pick('bcdfghjklmnpqrstvwxz2456789', 5)}",
+        lambda: f"chat-70b-{source.pick(safe, 10)}-{source.pick(safe, 5)}",
         lambda: f"containerd://{source.hex(64)}",
         lambda: f"pvc-{u}",
         lambda: f"10.{r.randint(0, 255)}.{r.randint(0, 255)}.{r.randint(0, 255)}:8000",

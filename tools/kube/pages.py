@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from tools.errors import BadAnswer, NotFound, NotServed
+from tools.errors import BadAnswer
 from tools.http import Deadline
 from tools.kube import routes
 from tools.kube.transport import Answer, ResponseExpired, Transport
@@ -67,10 +67,7 @@ class _Reading:
 
     async def _ask(self, room: int, deadline: Deadline) -> Answer:
         params = {**self._params, "limit": str(self._at.limit), "continue": self._at.token}
-        try:
-            return await self._transport.fetch(self._path + routes.query(**params), limit=room, deadline=deadline)
-        except NotFound as error:
-            raise NotServed(f"the cluster no longer serves {self._resource.kind}: {error}") from error
+        return await self._transport.fetch(self._path + routes.query(**params), limit=room, deadline=deadline)
 
     def _too_large(self, room: int) -> tuple[Page | None, bool]:
         if self._at.limit > 1:

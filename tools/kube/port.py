@@ -100,7 +100,11 @@ class LiveKube:
         deadline = self._deadline(BULK.seconds)
         resource = await self._resource(kind)
         path = routes.member(resource, namespace, name)
-        return await self._transport.json(path, limit=OBJECT_BYTES, deadline=deadline)
+        found = await self._transport.json(path, limit=OBJECT_BYTES, deadline=deadline)
+        meta = found.get("metadata")
+        if not isinstance(meta, dict) or meta.get("name") != name:
+            raise BadAnswer(f"the API server answered something other than {kind.kind} {name}")
+        return found
 
     async def logs(
         self, *, namespace: str, pod: str, container: str, tail_lines: int, limit_bytes: int, previous: bool
@@ -131,7 +135,7 @@ class LiveKube:
         deadline = self._deadline(BULK.seconds)
         try:
             answer = await self._transport.json(routes.SELF_REVIEW, limit=REVIEW_BYTES, deadline=deadline, body=body)
-        except NotFound as error:
+        except (NotFound, NotServed) as error:
             raise NotServed("the cluster does not serve SelfSubjectReview (it came with Kubernetes 1.28)") from error
         status = answer.get("status")
         info = status.get("userInfo") if isinstance(status, dict) else None

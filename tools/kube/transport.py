@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 from pydantic import JsonValue
 from yarl import URL
 
-from tools.errors import BadAnswer, CredentialsError, Denied, NotFound, PortError, Unavailable
+from tools.errors import BadAnswer, CredentialsError, Denied, NotFound, NotServed, PortError, Unavailable
 from tools.http import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -54,8 +54,8 @@ class Answer:
     wait: float | None = None
 
 
-class ResponseExpired(PortError):
-    """410: the continue token is too old. Never leaves this package."""
+class ResponseExpired(Unavailable):
+    """410: the continue token is too old; a list starts again."""
 
 
 class Bounded(RESTClientObject):
@@ -210,12 +210,17 @@ def _reason(error: Exception) -> str:
 
 def message_of(answer: Answer) -> str:
     """The message of a Status body, else the start of whatever the body is."""
+    message = _status(answer).get("message")
+    return " ".join(message.split())[:500] if isinstance(message, str) and message else snippet(answer.body)
+
+
+def _status(answer: Answer) -> JsonObject:
+    """The Status in the body of an unsuccessful answer; {} when there is none."""
     try:
         parsed = parse_json(answer.body, what="the API server")
     except BadAnswer:
-        return snippet(answer.body)
-    message = parsed.get("message") if isinstance(parsed, dict) else None
-    return message if isinstance(message, str) and message else snippet(answer.body)
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def error_of(answer: Answer, path: str) -> PortError:
@@ -228,7 +233,14 @@ def error_of(answer: Answer, path: str) -> PortError:
         )
     if 300 <= status < 400:
         return BadAnswer(f"the API server answered {path.partition('?')[0]} with a redirect, which is never followed")
-    kinds: dict[int, type[PortError]] = {403: Denied, 404: NotFound, 410: ResponseExpired}
     if status in RETRY_STATUS or status >= 500:
         return Unavailable(f"the API server answered {status}: {message}")
+    kinds: dict[int, type[PortError]] = {403: Denied, 404: _missing(answer), 410: ResponseExpired}
     return kinds.get(status, BadAnswer)(message)
+
+
+def _missing(answer: Answer) -> type[PortError]:
+    """What a 404 says is missing: the object, which its Status names, or the whole kind."""
+    parsed = _status(answer)
+    details = parsed.get("details")
+    return NotFound if isinstance(details, dict) and details.get("name") else NotServed

@@ -83,7 +83,7 @@ class LiveProm:
     @property
     def address(self) -> str:
         """Base address of the server."""
-        return self._url
+        return self.url
 
     @property
     def requests(self) -> int:

@@ -9,6 +9,7 @@ from tools.arguments import family_of
 from tools.errors import Unavailable
 from tools.projection.marks import long
 from tools.series import labels_key
+from tools.tenancy import EXPORTED, OWN
 from tools.types import CallScope, Frozen, JsonObject, Page, Ports, Row, ToolSpec, WireLimits
 
 MAX_ALERTS = 5_000
@@ -37,7 +38,7 @@ def _project(_args: Args, item: JsonObject) -> Row | None:
         "activeAt": fields.text(item, "activeAt"),
         "value": fields.text(item, "value"),
     }
-    return Row(key=labels_key(labels), namespace=labels.get("namespace") or None, data=shown)
+    return Row(key=labels_key(labels), namespace=labels.get(EXPORTED) or labels.get(OWN) or None, data=shown)
 
 
 TOOL = ToolSpec(

@@ -194,19 +194,19 @@ def _userinfo(match: re.Match[str]) -> Iterator[Span]:
 
 def _pairs(text: str) -> Iterator[Span]:
     """Values after a name that means secret: `NAME=value`, `"name": "value"`, `--name value`, `name is value`."""
-    position = 0
+    position = covered = 0
     while (match := _PAIR.search(text, position)) is not None:
         position = max(match.end("name"), position + 1)
         name = match.group("name")
-        if not is_secret(name.lstrip("-")) or _loose_word(match, name):
+        if match.end() < covered or not is_secret(name.lstrip("-")) or _loose_word(match, name):
             continue
         span = _value_span(text, match.end(), match.group("quote"))
         if span is None:
             continue
         value = text[span[0] : span[1]]
         if not _NOT_A_VALUE.fullmatch(value) and MARK not in value and _plausible(name, value, match):
+            covered = span[1]
             yield span[0], span[1], "value"
-            position = span[1]
     for spaced in _SPACED_NAME.finditer(text):
         found = re.compile(r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?").match(text, spaced.end())
         span = _value_span(text, found.end(), None) if found else None
@@ -258,20 +258,17 @@ def _plausible(name: str, value: str, match: re.Match[str]) -> bool:
 
 
 def _pem(text: str) -> Iterator[Span]:
+    """Private key blocks between their lines; to the end of the text where the last line is missing."""
     position = text.find("-----BEGIN")
     while position >= 0:
         header = text.find("-----", position + 10, position + 80)
-        if header < 0:
+        if header < 0 or _PEM not in text[position:header]:
             position = text.find("-----BEGIN", position + 10)
             continue
         end = text.find("-----END", header)
-        stop = text.find("-----", end + 8, end + 80) if end >= 0 else -1
-        finish = stop + 5 if stop >= 0 else len(text)
-        if _PEM in text[position:header]:
-            yield header + 5, max(header + 5, end if end >= 0 else finish), "pem"
-        elif end < 0:
-            finish = header + 5
-        position = text.find("-----BEGIN", max(finish, header + 5))
+        end = len(text) if end < 0 else end
+        yield min(header + 5, end), end, "pem"
+        position = text.find("-----BEGIN", end)
 
 
 def _merge(spans: list[Span]) -> list[Span]:

@@ -164,7 +164,7 @@ class Store:
     def _at(self, storage: str, revision: int) -> list[Item]:
         state: dict[str, Item] = dict(self._items.get(storage, {}))
         for change in reversed(self.changes):
-            if change.revision < revision:
+            if change.revision <= revision:
                 break
             if change.storage == storage:
                 if change.old is None:

@@ -1,0 +1,217 @@
+"""G30: policy is default-deny, forbid-wins, order-free and total. 10,000 examples a property in `make prove`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tools import registry
+from tools.policy import Policy, Rule, RuleLimits, default_policy, is_refused
+from tools.types import CallScope, Effect, KindRef, Mode, Principal
+
+KINDS = ("Pod", "Deployment.apps", "Node", "Pod/log", "metrics", "metrics/free", "Secret", "*")
+SPACES = ("search", "team-a", "team-b", "kube-system", "team-*", "*")
+MODES: tuple[Mode, ...] = ("incident", "propose", "apply")
+EFFECTS: tuple[Effect, ...] = ("read", "write")
+WHO = ("user:ann", "user:bob", "group:sre", "source:slack", "*")
+
+
+def some(values: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
+    """One to three different values."""
+    return st.lists(st.sampled_from(values), min_size=1, max_size=3, unique=True).map(tuple)
+
+
+@st.composite
+def rules(draw: st.DrawFn, ids: tuple[str, ...] = tuple("abcdef")) -> tuple[Rule, ...]:
+    """Up to six rules."""
+    made = []
+    for name in ids[: draw(st.integers(0, len(ids)))]:
+        verdict = draw(st.sampled_from(["allow", "allow", "forbid"]))
+        limits = RuleLimits()
+        if verdict == "allow" and draw(st.booleans()):
+            limits = RuleLimits(
+                names=draw(st.none() | st.integers(0, 2)), namespaces=draw(st.none() | st.integers(1, 2))
+            )
+        made.append(
+            Rule.model_validate(
+                {
+                    "id": name,
+                    "verdict": verdict,
+                    "effects": draw(some(EFFECTS)),
+                    "kinds": draw(some(KINDS)),
+                    "namespaces": draw(some(SPACES)),
+                    "modes": draw(some((*MODES, "*"))),
+                    "principals": draw(some(WHO)),
+                    "limits": limits,
+                }
+            )
+        )
+    return tuple(made)
+
+
+KIND_REFS = st.sampled_from(
+    [KindRef(kind="Pod"), KindRef(group="apps", kind="Deployment"), KindRef(kind="Node"), KindRef(kind="Pod/log"),
+     KindRef(kind="Secret"), KindRef(group="example.com", kind="Odd")]
+)  # fmt: skip
+SCOPES = st.builds(
+    CallScope,
+    kinds=st.lists(KIND_REFS, max_size=3).map(tuple),
+    namespaces=st.none() | st.lists(st.sampled_from(["search", "team-a", "team-b", "other"]), max_size=3).map(tuple),
+    names=st.lists(st.text(max_size=3), max_size=3).map(tuple),
+    metrics=st.booleans(),
+    free_query=st.booleans(),
+)
+PRINCIPALS = st.builds(
+    Principal,
+    source=st.sampled_from(["cli", "tui", "slack", "incident"]),
+    user=st.sampled_from(["ann", "bob", ""]),
+    groups=st.lists(st.sampled_from(["sre", "dev"]), max_size=2).map(tuple),
+    established=st.just("world"),
+)
+CALLS = st.tuples(st.sampled_from(EFFECTS), SCOPES, PRINCIPALS, st.sampled_from(MODES))
+
+
+def default_deny(policy: tuple[Rule, ...], call: tuple[Effect, CallScope, Principal, Mode]) -> None:
+    """Allowed only where allow rules cover every part; an empty policy and an empty selector allow nothing."""
+    decision = Policy(rules=policy).decide(*call)
+    allowing = [rule for rule in policy if rule.verdict == "allow"]
+    if decision.allow:
+        assert set(decision.rule.split("+")) <= {rule.id for rule in allowing}
+    assert not Policy().decide(*call).allow
+    assert not Policy(rules=tuple(r for r in policy if r.verdict == "forbid")).decide(*call).allow
+    nothing = CallScope(namespaces=call[1].namespaces)
+    assert Policy(rules=policy).decide(call[0], nothing, call[2], call[3]).rule == "empty-selector"
+
+
+def forbid_wins(policy: tuple[Rule, ...], call: tuple[Effect, CallScope, Principal, Mode]) -> None:
+    """Whatever is allowed, one forbid rule over the same call denies it, and is named."""
+    effect, scope, principal, mode = call
+    forbid = Rule(
+        id="a-forbid",
+        verdict="forbid",
+        effects=(effect,),
+        kinds=("*",),
+        namespaces=("*",),
+        modes=(mode,),
+        principals=("*",),
+    )
+    decision = Policy(rules=(*policy, forbid)).decide(*call)
+    assert not decision.allow
+    for one in (rule for rule in policy if rule.verdict == "forbid" and rule.concerns(effect, principal, mode)):
+        kinds = {str(kind) for kind in scope.kinds}
+        if scope.kinds and scope.namespaces is None and kinds & set(one.kinds):
+            assert not Policy(rules=policy).decide(*call).allow
+
+
+def monotone(policy: tuple[Rule, ...], more: tuple[Rule, ...], call: tuple[Effect, CallScope, Principal, Mode]) -> None:
+    """More forbid rules never allow more; more allow rules never allow less."""
+    before = Policy(rules=policy).decide(*call).allow
+    forbids = tuple(rule.model_copy(update={"id": f"z{rule.id}"}) for rule in more if rule.verdict == "forbid")
+    allows = tuple(rule.model_copy(update={"id": f"z{rule.id}"}) for rule in more if rule.verdict == "allow")
+    assert Policy(rules=(*policy, *forbids)).decide(*call).allow <= before
+    assert Policy(rules=(*policy, *allows)).decide(*call).allow >= before
+
+
+def order_free(policy: tuple[Rule, ...], call: tuple[Effect, CallScope, Principal, Mode]) -> None:
+    """The decision, the rule it names and the version are those of the set of rules."""
+    first = Policy(rules=policy)
+    for order in itertools.islice(itertools.permutations(policy), 0, 12):
+        assert Policy(rules=order).decide(*call) == first.decide(*call)
+        assert Policy(rules=order).version == first.version
+    swapped = call[1].model_copy(update={"kinds": tuple(reversed(call[1].kinds))})
+    assert first.decide(call[0], swapped, call[2], call[3]).allow == first.decide(*call).allow
+
+
+def listed_as_decided(policy: tuple[Rule, ...], call: tuple[Effect, CallScope, Principal, Mode]) -> None:
+    """What is not listed is never allowed, and what is listed has a call that is."""
+    effect, scope, principal, mode = call
+    made = Policy(rules=policy)
+    if made.decide(*call).allow:
+        assert made.could_allow(effect, ("*",), principal, mode)
+        touched = [str(kind) for kind in scope.kinds]
+        touched += ["metrics/free" if scope.free_query else "metrics"] if scope.metrics else []
+        assert made.could_allow(effect, touched, principal, mode)
+    if not made.could_allow(effect, ("*",), principal, mode):
+        assert not made.decide(*call).allow
+
+
+def never_secrets(policy: tuple[Rule, ...], kind: KindRef, call: tuple[Effect, CallScope, Principal, Mode]) -> None:
+    """No policy lets a Secret through, in any group or spelling, alone or among others."""
+    effect, scope, principal, mode = call
+    with_secret = scope.model_copy(update={"kinds": (*scope.kinds, kind)})
+    assert not Policy(rules=policy).decide(effect, with_secret, principal, mode).allow
+
+
+SPELLINGS = ["Secret", "secret", "SECRET", "secrets", "Secrets", "SecretList", " Secret ", "Se\u200bcret", "Ｓecret",
+             "Secret.v1", "serviceaccounts/token", "ServiceAccount/token", "TokenRequest", "sec-ret"]  # fmt: skip
+SECRET_KINDS = st.builds(
+    KindRef, group=st.sampled_from(["", "apps", "v1", "example.com"]), kind=st.sampled_from(SPELLINGS)
+)
+
+
+def case(check: Callable[..., None], *strategies: st.SearchStrategy[object]) -> tuple[object, object]:
+    """A property as a slice for every run and in full for `make prove`."""
+    small = settings(max_examples=60, deadline=None, derandomize=True)
+    full = settings(max_examples=10_000, deadline=None)
+    return small(given(*strategies)(check)), pytest.mark.prove(full(given(*strategies)(check)))
+
+
+test_default_deny, test_default_deny_in_full = case(default_deny, rules(), CALLS)
+test_forbid_wins, test_forbid_wins_in_full = case(forbid_wins, rules(), CALLS)
+test_monotone, test_monotone_in_full = case(monotone, rules(), rules(), CALLS)
+test_order_free, test_order_free_in_full = case(order_free, rules(), CALLS)
+test_listed_as_decided, test_listed_as_decided_in_full = case(listed_as_decided, rules(), CALLS)
+test_never_secrets, test_never_secrets_in_full = case(never_secrets, rules(), SECRET_KINDS, CALLS)
+
+
+@st.composite
+def wild(draw: st.DrawFn) -> tuple[Effect, CallScope, Principal, Mode]:
+    """Calls out of any text at all."""
+    text = st.text(max_size=12)
+    kinds = draw(st.lists(st.builds(KindRef, group=text, kind=text), max_size=3))
+    scope = CallScope(
+        kinds=tuple(kinds),
+        namespaces=draw(st.none() | st.lists(text, max_size=3).map(tuple)),
+        names=draw(st.lists(text, max_size=3).map(tuple)),
+        metrics=draw(st.booleans()),
+        free_query=draw(st.booleans()),
+    )
+    principal = Principal(
+        source="slack", user=draw(text), groups=draw(st.lists(text, max_size=2).map(tuple)), established=draw(text)
+    )
+    return draw(st.sampled_from(EFFECTS)), scope, principal, draw(st.sampled_from(MODES))
+
+
+def total(policy: tuple[Rule, ...], call: tuple[Effect, CallScope, Principal, Mode]) -> None:
+    """Any call gets a decision that names a rule."""
+    for made in (Policy(rules=policy), default_policy()):
+        decision = made.decide(*call)
+        assert decision.rule
+        assert decision.reason
+
+
+test_total, test_total_in_full = case(total, rules(), wild())
+
+
+def test_every_tool_is_listed_by_the_shipped_policy_and_none_that_writes() -> None:
+    policy = default_policy()
+    person = Principal(source="cli", user="ann", established="world")
+    for spec in registry.load().values():
+        for mode in MODES:
+            assert policy.could_allow(spec.effect, spec.touches, person, mode) == (spec.effect == "read")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_spellings_of_secret(spelling: str) -> None:
+    assert is_refused(KindRef(kind=spelling))
+
+
+@pytest.mark.parametrize(
+    "kind", ["SecretProviderClass", "ExternalSecret", "SealedSecret", "ServiceAccount", "Pod", "Token"]
+)
+def test_kinds_that_are_not_secrets(kind: str) -> None:
+    assert not is_refused(KindRef(kind=kind))

@@ -1,0 +1,1 @@
+"""The live ports against real HTTP on loopback, healthy and broken."""
