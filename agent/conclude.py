@@ -103,6 +103,7 @@ def diagnosis(
     surveys = [diagnoser.survey(view) for diagnoser in selected(diagnosers, intent)]
     missing = _missing(view, surveys, verdict.sharper)
     checked = [claim for survey in surveys for claim in survey.checked]
+    shown_as, shown = _shown(view, intent, frame)
     return Diagnosis(
         question=intent.question,
         status=_status(view, verdict.findings, missing),
@@ -112,22 +113,24 @@ def diagnosis(
         scope=view.scope,
         findings=verdict.findings,
         ruled_out=verdict.ruled_out,
-        checked=tuple([*_about(view, intent, frame), *checked][:MAX_CHECKED]),
+        checked=tuple(checked[:MAX_CHECKED]),
+        shown_as=shown_as,
+        shown=shown,
         missing=missing,
         usage=Usage(calls=0, requests=0, seconds=0.0),
     )
 
 
-def _about(view: View, intent: Intent, frame: Frame) -> list[Claim]:
-    """What the topic itself asks to see, beside findings."""
+def _shown(view: View, intent: Intent, frame: Frame) -> tuple[str, tuple[Claim, ...]]:
+    """What the topic itself asks to see, beside findings, and its heading."""
     if intent.topic == "changes":
-        return [change.claim for change in changes(view, since=view.now - intent.window)[:MAX_TIMELINE]]
+        found = [c for c in changes(view, since=view.now - intent.window) if _in_scope(view, c.object)]
+        return "changes", tuple(change.claim for change in found[:MAX_TIMELINE])
     if intent.topic == "team":
-        return usage_by_team(view, teams(view, frame))
+        return "by team", tuple(usage_by_team(view, teams(view, frame)))
     if intent.topic in ("overview", "health", "utilization", "idle"):
-        shown = overview(view)
-        return shown if intent.topic in ("overview", "health") else shown[:2]
-    return []
+        return "at a glance", tuple(overview(view))
+    return "", ()
 
 
 def teams(view: View, frame: Frame) -> dict[str, str]:
@@ -187,5 +190,6 @@ def only_cited(draft: Diagnosis, lookup: Lookup) -> Diagnosis:
             "findings": tuple(findings),
             "ruled_out": tuple(ruled_out),
             "checked": checker.supported(draft.checked),
+            "shown": checker.supported(draft.shown),
         }
     )

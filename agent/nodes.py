@@ -44,8 +44,8 @@ async def plan(state: State, runtime: Runtime[RunContext]) -> State:
     if not context.metrics:
         context.emit(Degraded(what="no metrics", because=context.metrics_note))
     ground = Ground(served=served, metrics=context.metrics, diagnosers=context.diagnosers)
-    made = {ToolCall.model_validate(entry["call"]).digest for entry in gathered}
-    calls = [call for call in context.reasoner.plan(intent, scope, ground) if call.digest not in made]
+    made = [ToolCall.model_validate(entry["call"]) for entry in gathered]
+    calls = [call for call in context.reasoner.plan(intent, scope, ground) if not _covered(call, made)]
     context.emit(Planned(intent=intent, scope=scope, calls=len(calls)))
     return {"calls": [_dump(call) for call in calls], "gathered": gathered, "round": 1}
 
@@ -155,6 +155,13 @@ def _served(evidence: Evidence) -> dict[tuple[str, str], ApiResource]:
 
 def _pairs(context: RunContext, gathered: Sequence[Gathered]) -> list[tuple[ToolCall, Evidence]]:
     return [(ToolCall.model_validate(entry["call"]), context.evidence(entry["evidence"])) for entry in gathered]
+
+
+def _covered(call: ToolCall, made: Sequence[ToolCall]) -> bool:
+    """True when a call was made already, or a listing of every namespace stands for one of some."""
+    whole = ToolCall(tool=call.tool, args={k: v for k, v in call.args.items() if k != "namespace"})
+    digests = {call.digest, whole.digest} if call.tool == "list_objects" else {call.digest}
+    return any(earlier.digest in digests for earlier in made)
 
 
 def _dump(call: ToolCall) -> JsonObject:

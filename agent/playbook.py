@@ -61,6 +61,9 @@ class Playbook:
 
     def narrate(self, diagnosis: Diagnosis) -> str:
         """One to three sentences: what was found, or that nothing was, or what is lacking."""
+        if diagnosis.shown_as == "changes":
+            count = len(diagnosis.shown)
+            return f"{count or 'No'} change{'' if count == 1 else 's'} in {diagnosis.scope.asked} in that time."
         roots = [finding for finding in diagnosis.findings if finding.role == "root"]
         if roots:
             first = roots[0]

@@ -150,6 +150,10 @@ class Diagnosis(Frozen):
     ruled_out: tuple[RuledOut, ...] = ()
     checked: tuple[Claim, ...] = ()
     """What was looked at and is in order."""
+    shown_as: str = ""
+    """Heading of `shown`: "changes", "by team", "at a glance"; "" when the question asks for no listing."""
+    shown: tuple[Claim, ...] = ()
+    """What the question asked to see, beside findings."""
     missing: tuple[Missing, ...] = ()
     narrative: str = ""
     asked: tuple[str, ...] = ()

@@ -27,8 +27,14 @@ def unknown(signal: str, lacks: str) -> Reading:
 
 def absent(signal: str, view: View, *queries: NamedQuery) -> Reading:
     """An undecided reading because the series of these queries are missing, denied or unavailable."""
-    lacks = "; ".join(f"{' or '.join(q.metrics)} ({view.lacking(q, ()).because})" for q in queries)
+    lacks = "; ".join(f"{' or '.join(q.metrics)} ({_because(view, q)})" for q in queries)
     return unknown(signal, lacks)
+
+
+def _because(view: View, query: NamedQuery) -> str:
+    if view.state(query) == "ok":
+        return f"its pods have no such series though others do; enable {query.enable}"
+    return view.lacking(query, ()).because
 
 
 def percent(share: float) -> str:

@@ -1,6 +1,6 @@
 """A Diagnosis as a document: finding by finding, what was seen, ruled out, in order, and not looked at.
 
-A line appears only when the capability behind it exists.
+A line appears only when the capability behind it exists: nothing here is ever filled in to look complete.
 """
 
 from __future__ import annotations
@@ -9,28 +9,51 @@ from collections.abc import Iterable, Sequence
 
 from agent.render.document import Document, Span
 from agent.types import Claim, Diagnosis, Finding, RuledOut
+from tools.fields import rfc3339
+from tools.types import EvidenceRef
 
 INDENT = 2
 LABEL = 11
 """Width of the column of labels (`seen`, `ruled out`)."""
+BELOW = 24
+"""Width of the column of labels below the findings (`○ checked and healthy`)."""
 MAX_ITEMS = 6
 """Items shown on one labelled line; the rest is counted."""
+MAX_CITED = 3
+"""Evidence ids shown behind one claim; -o json has all."""
+SPARED = ("playbook",)
+"""Reasoners whose narrative only repeats the findings: it is shown where there are none."""
 
 
 def answer(diagnosis: Diagnosis) -> Document:
     """The whole answer."""
     document = Document()
     if not diagnosis.findings:
-        document.add(Span(diagnosis.narrative, "strong"), lead="○ " if diagnosis.status == "healthy" else "? ")
+        lead = "○ " if diagnosis.status == "healthy" else "? "
+        document.head(Span(diagnosis.narrative or diagnosis.status, "strong"), lead=lead)
+    elif diagnosis.narrative and diagnosis.reasoner not in SPARED:
+        document.add(Span(diagnosis.narrative))
+    told: set[tuple[str, str]] = set()
     for finding in diagnosis.findings:
-        _finding(document, finding, [r for r in diagnosis.ruled_out if _about(r, finding)])
-    _labelled(document, "○ checked and healthy", (_claim(c) for c in diagnosis.checked))
+        ours = [r for r in diagnosis.ruled_out if _about(r, finding) and _key(r) not in told]
+        told |= {_key(entry) for entry in ours}
+        _finding(document, finding, ours)
+    rest = [r for r in diagnosis.ruled_out if _key(r) not in told]
+    _below(document, "○ ruled out", (_excluded(r, subject=True) for r in rest))
+    for number, line in enumerate(diagnosis.shown):
+        _below(document, f"○ {diagnosis.shown_as}" if number == 0 else "", [claimed(line)])
+    _below(document, "○ checked and healthy", (claimed(c) for c in diagnosis.checked))
     missing = ([Span(f"{m.need}: "), Span(m.because, "muted")] for m in diagnosis.missing)
-    _labelled(document, "○ not checked", missing)
+    _below(document, "○ not checked", missing)
+    _below(document, "○ ask next", ([Span(question)] for question in diagnosis.asked))
     usage = diagnosis.usage
     spent = f"{usage.calls} calls · {usage.requests} requests · {usage.seconds:.1f} s · {diagnosis.reasoner}"
     document.add(Span(spent, "muted"))
     return document
+
+
+def _key(entry: RuledOut) -> tuple[str, str]:
+    return entry.cause, str(entry.subject)
 
 
 def _about(entry: RuledOut, finding: Finding) -> bool:
@@ -39,21 +62,32 @@ def _about(entry: RuledOut, finding: Finding) -> bool:
 
 
 def _finding(document: Document, finding: Finding, ruled_out: Sequence[RuledOut]) -> None:
-    document.add(
-        Span(finding.cause, "cause"),
-        Span("  "),
-        Span(finding.title, "strong"),
-        Span("  "),
-        Span(f"{finding.role} · {finding.severity} · {finding.confidence} confidence", "severity"),
-        lead="● ",
-    )
-    _row(document, "seen", (_claim(claim) for claim in finding.seen))
-    _row(document, "ruled out", ([Span(f"{r.cause} "), *_claim(r.because)] for r in ruled_out))
+    weight = f"{finding.role} · {finding.severity}"
+    if finding.confidence != "high":
+        weight += f" · {finding.confidence} confidence"
+    head = (Span(finding.cause, "cause"), Span("  "), Span(finding.title, "strong"))
+    document.head(*head, lead="● ", tail=(Span(weight, "severity"),))
+    _row(document, "seen", (claimed(claim) for claim in finding.seen))
+    if finding.since is not None:
+        _row(document, "since", [[Span(rfc3339(finding.since))]])
+    _row(document, "ruled out", (_excluded(r, subject=False) for r in ruled_out))
 
 
-def _claim(claim: Claim) -> list[Span]:
-    names = sorted({ref.evidence for ref in claim.refs}, key=lambda name: (len(name), name))
-    return [Span(f"{claim.text} "), Span("".join(f"[{name}]" for name in names[:3]), "cite")]
+def _excluded(entry: RuledOut, *, subject: bool) -> list[Span]:
+    where = f"{entry.cause} on {entry.subject}: " if subject else f"{entry.cause} "
+    return [Span(where), *claimed(entry.because)]
+
+
+def cited(refs: Iterable[EvidenceRef]) -> list[str]:
+    """Evidence ids of references, each once, in order of their numbers."""
+    return sorted({ref.evidence for ref in refs}, key=lambda name: (len(name), name))
+
+
+def claimed(claim: Claim) -> list[Span]:
+    """A claim and the evidence it quotes."""
+    names = cited(claim.refs)
+    shown = "".join(f"[{name}]" for name in names[:MAX_CITED]) + ("…" if len(names) > MAX_CITED else "")
+    return [Span(f"{claim.text} "), Span(shown, "cite")]
 
 
 def _row(document: Document, label: str, items: Iterable[list[Span]]) -> None:
@@ -62,10 +96,10 @@ def _row(document: Document, label: str, items: Iterable[list[Span]]) -> None:
         document.add(*spans, lead=label.ljust(LABEL), indent=INDENT)
 
 
-def _labelled(document: Document, label: str, items: Iterable[list[Span]]) -> None:
+def _below(document: Document, label: str, items: Iterable[list[Span]]) -> None:
     spans = _joined(list(items))
     if spans:
-        document.add(*spans, lead=f"{label}   ")
+        document.add(*spans, lead=label.ljust(BELOW), hang=INDENT + LABEL)
 
 
 def _joined(items: list[list[Span]]) -> list[Span]:

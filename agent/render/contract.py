@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import yaml
 from pydantic import JsonValue
 
+from agent.render.answer import cited
+from agent.render.document import UNSAFE, clean
 from agent.types import Claim, Diagnosis, Finding
 from tools.fields import rfc3339
 from tools.types import Evidence, EvidenceRef, JsonObject, ResourceRef
@@ -31,7 +33,6 @@ def contract(diagnosis: Diagnosis, evidence: Iterable[Evidence]) -> JsonObject:
         "ruledOut": [
             {"cause": r.cause, "because": r.because.text, "refs": _refs(r.because.refs)} for r in diagnosis.ruled_out
         ],
-        "checked": [{"because": claim.text, "refs": _refs(claim.refs)} for claim in diagnosis.checked],
         "missing": [{"need": m.need, "because": m.because} for m in diagnosis.missing],
         "evidence": [_evidence(item) for item in evidence],
         "narrative": diagnosis.narrative,
@@ -48,8 +49,7 @@ def _refs(refs: Iterable[EvidenceRef]) -> list[JsonValue]:
 
 
 def _cited(claim: Claim) -> str:
-    names = sorted({ref.evidence for ref in claim.refs}, key=lambda name: (len(name), name))
-    return f"{claim.text} {''.join(f'[{name}]' for name in names)}"
+    return f"{claim.text} {''.join(f'[{name}]' for name in cited(claim.refs))}"
 
 
 def _finding(finding: Finding) -> JsonObject:
@@ -76,11 +76,30 @@ def _evidence(item: Evidence) -> JsonObject:
     }
 
 
-def as_json(body: JsonObject) -> str:
-    """Indented JSON with a final newline."""
-    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+def as_json(body: JsonValue) -> str:
+    """Indented JSON with a final newline; characters that a terminal would obey are escaped, so nothing is lost."""
+    text = json.dumps(body, indent=2, ensure_ascii=False)
+    return UNSAFE.sub(lambda m: m.group() if m.group() == "\n" else _escaped(m.group()), text) + "\n"
 
 
-def as_yaml(body: JsonObject) -> str:
-    """The same as YAML."""
-    return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120)
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    high, low = divmod(code - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def as_yaml(body: JsonValue) -> str:
+    """The same as YAML; unsafe characters are cleaned away, since YAML would print some of them."""
+    return yaml.safe_dump(_cleaned(body), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _cleaned(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_cleaned(entry) for entry in value]
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(entry) for key, entry in value.items()}
+    return value
