@@ -101,7 +101,9 @@ class Session:
         try:
             while (event := await queue.get()) is not None:
                 yield event
-            await self._task
+            await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.result()  # a bug in the run is the surface's to report
         finally:
             if not self._task.done():
                 self._task.cancel()

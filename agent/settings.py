@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from tools.errors import DocumentError, SettingsError
 from tools.types import Frozen
 
 ENVIRONMENT = "PLUMBLINE_"
+MAX_FILE = 1 << 20
+"""Bytes of a settings file at most."""
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def seconds(text: str) -> float:
+    """Seconds of `90s`, `6h`, `1d12h` or a bare number. Raises ValueError saying what is wanted."""
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
+        return float(text)
+    if re.fullmatch(r"(?:\d{1,6}[smhdw])+", text):
+        return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhdw])", text))
+    raise ValueError(f"{text[:40]!r} is not a duration; write 30s, 15m, 6h or 7d")
 
 
 def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -40,15 +54,28 @@ class Settings(Frozen):
     allowed_plugins: tuple[str, ...] = ()
     """Absolute paths of the kubeconfig credential plugins that may run."""
     request_timeout: float | None = None
-    """Seconds; shortens the deadline of every request."""
+    """Seconds, or a duration such as "10s"; shortens the deadline of every request. 0 leaves it as it is."""
     policy: Path | None = None
     """A policy file instead of the shipped one."""
     allow_insecure_tls: bool = False
     """Accept a kubeconfig's insecure-skip-tls-verify."""
-    color: str = "auto"
+    color: Literal["auto", "always", "never"] = "auto"
     """auto, always or never."""
     sources: dict[str, str] = Field(default_factory=dict, exclude=True)
     """Field → where its value came from."""
+
+    @field_validator("request_timeout", mode="before")
+    @classmethod
+    def _duration(cls, value: object) -> object:
+        found = seconds(value) if isinstance(value, str) else value
+        return None if found == 0 else found
+
+    @field_validator("request_timeout")
+    @classmethod
+    def _forward(cls, value: float | None) -> float | None:
+        if value is not None and value < 0:
+            raise ValueError("a duration is never negative")
+        return value
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -77,23 +104,32 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.e
             sources[name] = f"${ENVIRONMENT}{name.upper()}"
     for name, value in flags.items():
         if value is not None:
-            values[name], sources[name] = value, "flag"
+            values[name], sources[name] = value, f"--{name.replace('_', '-')}"
     try:
         return Settings.model_validate({**values, "sources": sources})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else ""
-        raise SettingsError(f"{name}: {first['msg']}", hint=f"it was set by {sources.get(name, 'default')}") from None
+        name = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else ""
+        raise SettingsError(f"{name}: {_problem(error)}", hint=f"set by {sources.get(name, 'default')}") from None
+
+
+def _problem(error: ValidationError) -> str:
+    """The first thing wrong, in one line."""
+    return str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").replace("\n", " ")
 
 
 def _file(path: Path) -> dict[str, object]:
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE).decode("utf-8")
         document = tomllib.loads(text)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}", hint="check PLUMBLINE_CONFIG") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DocumentError(str(path), None, "", f"not TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise DocumentError(str(path), None, "", "not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+)", str(error))
+        problem = re.sub(r" \(at .*\)$", "", str(error))
+        raise DocumentError(str(path), int(found[1]) if found else None, "", f"not TOML: {problem}") from None
     for name, value in document.items():
         if name not in Settings.model_fields or name == "sources":
             known = ", ".join(n for n in Settings.model_fields if n != "sources")
@@ -101,10 +137,10 @@ def _file(path: Path) -> dict[str, object]:
         try:
             Settings.model_validate({name: value})
         except ValidationError as error:
-            raise DocumentError(str(path), _line(text, name), name, str(error.errors()[0]["msg"])) from None
+            raise DocumentError(str(path), _line(text, name), name, _problem(error)) from None
     return document
 
 
 def _line(text: str, name: str) -> int | None:
-    lines = enumerate(text.splitlines(), 1)
-    return next((n for n, line in lines if line.strip().lstrip("[").startswith(name)), None)
+    pattern = re.compile(rf"""^\s*(?:\[\s*)?["']?{re.escape(name)}["']?\s*[\].=]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), None)

@@ -29,7 +29,7 @@ LOOK_ALIKES: dict[str, tuple[str, ...]] = {
 """Cause → causes that look the same from afar; only those that exist are ever named."""
 
 EXPLAINS: dict[str, tuple[str, ...]] = {
-    "U35": ("U01", "U16", "U25"),
+    "U35": ("U00", "U01", "U16", "U25"),
     "U13": ("U01", "U16"),
     "D03": ("U16",),
 }

@@ -10,25 +10,34 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 
-from agent.app import App
+from agent.app import App, Target
 from agent.events import Answered, Asked, Cancelled, Event, Failed
 from agent.identity import check_mode
 from agent.render import contract, markdown, terminal
 from agent.render.answer import answer
 from agent.render.document import clean
 from agent.session import Session
-from agent.settings import Settings, load_settings
+from agent.settings import Settings
 from agent.types import Diagnosis, Family, Severity
 from plumbline.cli import FAILED, FOUND, INTERRUPTED, SEVERITIES, USAGE, program
-from plumbline.outcome import say
+from plumbline.outcome import put, say
 from plumbline.progress import Progress
-from plumbline.targets import lock_down, open_target
+from plumbline.targets import lock_down, open_target, settings_of, with_metrics
 from plumbline.times import duration, moment
 from tools.errors import SettingsError
 from tools.types import Evidence
 
 DEMO_WORLD = "hpa-cpu"
 DEMO_QUESTION = "why are team search's H100s half idle?"
+NEXT = f"""
+Try next (no key, no cluster):
+  plumbline ask --world {DEMO_WORLD} "what changed in the last 7 days?"
+  plumbline diagnose --world fleet
+  plumbline world list
+On your own cluster:
+  plumbline doctor
+  plumbline ask --prometheus URL "why are our GPUs idle?"
+"""
 
 
 def ask(arguments: argparse.Namespace) -> int:
@@ -53,21 +62,15 @@ def demo(arguments: argparse.Namespace) -> int:
     arguments.world, arguments.anchor, arguments.at, arguments.since = DEMO_WORLD, "world", None, None
     arguments.all_namespaces, arguments.selector, arguments.session, arguments.resume = False, "", None, None
     if arguments.output == "table":
-        print(f'$ plumbline ask --world {DEMO_WORLD} "{DEMO_QUESTION}"', flush=True)
+        put(f'$ plumbline ask --world {DEMO_WORLD} "{DEMO_QUESTION}"\n')
     code = _run(arguments, DEMO_QUESTION, ())
     if arguments.output == "table":
-        print(f"""
-Try next (no key, no cluster):
-  plumbline ask --world {DEMO_WORLD} "what changed in the last 7 days?"
-  plumbline diagnose --world fleet
-  plumbline world list
-On your own cluster:
-  plumbline ask --prometheus URL "why are our GPUs idle?\"""")
+        put(NEXT)
     return code
 
 
 def _run(arguments: argparse.Namespace, question: str, families: tuple[Family, ...]) -> int:
-    settings = load_settings({})
+    settings = settings_of(arguments)
     progress = Progress(verbose=arguments.verbose)
     try:
         return asyncio.run(_whole(arguments, settings, progress, question, families))
@@ -84,10 +87,12 @@ async def _whole(
 ) -> int:
     at = moment(arguments.at, "--at") if arguments.at else None
     window = duration(arguments.since, "--since") if arguments.since else None
-    async with open_target(arguments, settings) as target:
-        lock_down(settings, *target.urls)
-        for warning in await check_mode(target.kube, arguments.mode, accept=arguments.accept_writable_credentials):
-            progress.keep(f"note: {warning}")
+    async with open_target(arguments, settings) as opened:
+        lock_down(settings, *opened.urls)
+        if not arguments.world:  # a world is ours: nothing in it can be harmed
+            await _check(opened, arguments)
+        target = await with_metrics(opened)
+        progress.show(f"connected to {target.cluster}" + (f", metrics from {target.prom_note}" if target.prom else ""))
         async with App.open(settings, target, at=at) as app:
             session = await app.session(
                 mode=arguments.mode,
@@ -106,6 +111,13 @@ async def _whole(
                 last = await _choose(session, last, progress)
             progress.close()
             return _end(arguments, app, session, last)
+
+
+async def _check(target: Target, arguments: argparse.Namespace) -> None:
+    """Hold the credentials against the mode. Raises CredentialsError in incident mode."""
+    accept, hinted = arguments.accept_writable_credentials, [arguments.namespace] if arguments.namespace else []
+    for warning in await check_mode(target.kube, arguments.mode, accept=accept, namespaces=hinted):
+        say(f"note: {warning}")
 
 
 async def _listen(session: Session, events: AsyncIterator[Event], progress: Progress) -> Event | None:
@@ -139,22 +151,31 @@ async def _choose(session: Session, asked: Asked, progress: Progress) -> Event |
         print(f"  {number}  {clean(candidate)}", file=sys.stderr)
     if not sys.stdin.isatty():
         return asked
-    line = (await asyncio.to_thread(input, "number: ")).strip()
+    line = _read_line()
     if not line.isdigit() or not 1 <= int(line) <= len(asked.candidates):
         return asked
     return await _listen(session, session.answer(asked.candidates[int(line) - 1]), progress)
+
+
+def _read_line() -> str:
+    """A line from the terminal, read on this thread: nothing else runs meanwhile, and Ctrl-C ends it at once."""
+    print("number: ", end="", file=sys.stderr, flush=True)
+    try:
+        return sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return ""
 
 
 def _end(arguments: argparse.Namespace, app: App, session: Session, last: Event | None) -> int:
     match last:
         case Answered():
             evidence = [app.store.evidence(session.id, app.store.last_run(session.id) or 0, n) for n in _cited(last)]
-            sys.stdout.write(drawn(arguments, last.diagnosis, [e for e in evidence if e is not None]))
-            sys.stdout.flush()
+            put(drawn(arguments.output, app.settings, last.diagnosis, [e for e in evidence if e is not None]))
             _footer(arguments, app, session)
             return _code(arguments, last.diagnosis)
         case Asked():
-            say("several things match: ask again naming one of them, such as `… in namespace NAME`")
+            say(f"name one of them in the question, or choose one with: {program()} ask --resume {session.id}")
             return USAGE
         case Failed():
             say(f"{last.message} ({last.hint})" if last.hint else last.message)
@@ -187,15 +208,15 @@ def _code(arguments: argparse.Namespace, diagnosis: Diagnosis) -> int:
     return FOUND if any(order.index(finding.severity) >= bar for finding in diagnosis.findings) else 0
 
 
-def drawn(arguments: argparse.Namespace, diagnosis: Diagnosis, evidence: list[Evidence]) -> str:
+def drawn(output: str, settings: Settings, diagnosis: Diagnosis, evidence: list[Evidence]) -> str:
     """The answer in the form asked for."""
-    if arguments.output == "json":
+    if output == "json":
         return contract.as_json(contract.contract(diagnosis, evidence))
-    if arguments.output == "yaml":
+    if output == "yaml":
         return contract.as_yaml(contract.contract(diagnosis, evidence))
-    if arguments.output == "markdown":
+    if output == "markdown":
         return markdown.draw(answer(diagnosis))
-    return terminal.draw(answer(diagnosis), width=columns(), color=colored(arguments))
+    return terminal.draw(answer(diagnosis), width=columns(), color=colored(settings))
 
 
 def columns() -> int:
@@ -203,6 +224,8 @@ def columns() -> int:
     return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
 
 
-def colored(arguments: argparse.Namespace) -> bool:
-    """Colour only on a terminal, and never against NO_COLOR (no-color.org)."""
-    return sys.stdout.isatty() and not arguments.no_color and not os.environ.get("NO_COLOR")
+def colored(settings: Settings) -> bool:
+    """Colour as set; by default on a terminal that can show it, and never against NO_COLOR (no-color.org)."""
+    if settings.color != "auto":
+        return settings.color == "always"
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

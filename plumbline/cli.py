@@ -7,7 +7,6 @@ at or above --fail-on, 130 interrupted. `--help` loads argparse and nothing of o
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -97,8 +96,12 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     evidence.add_argument("session")
     evidence.add_argument("evidence", help="evidence id, such as E4")
     evidence.add_argument("--run", type=int, help="run number (default: the last)")
+    evidence.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    evidence.add_argument("--no-color", action="store_true")
     evidence.set_defaults(module="plumbline.keeping", function="evidence")
     sessions = commands.add_parser("sessions", help="list stored sessions")
+    sessions.add_argument("what", nargs="?", choices=("list",), default="list", help="list them (the default)")
+    sessions.add_argument("-o", "--output", choices=("table", "json"), default="table")
     sessions.set_defaults(module="plumbline.keeping", function="sessions")
     audit = commands.add_parser("audit", help="the hash-chained log of everything that was done")
     audits = audit.add_subparsers(dest="audit_command", metavar="COMMAND", required=True)
@@ -140,7 +143,11 @@ def main(argv: Sequence[str]) -> int:
         arguments = parser(program()).parse_args(list(argv))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
-    from plumbline.outcome import guarded
-
-    module = importlib.import_module(arguments.module)
-    return guarded(getattr(module, arguments.function), arguments)
+    if arguments.module == "plumbline.asking" and sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[2Kstarting")  # said before the slow imports, so that nobody waits in silence
+        sys.stderr.flush()
+    try:
+        from plumbline.outcome import guarded
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return guarded(arguments)

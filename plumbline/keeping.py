@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 
 from agent.events import EVENT, Answered
-from agent.render import terminal
+from agent.render import contract, terminal
 from agent.render.answer import answer
-from agent.render.document import clean
+from agent.render.document import Document, Span
+from agent.render.evidence import evidence as evidence_document
 from agent.settings import Settings, load_settings
 from agent.store.sqlite import SqliteStore
 from plumbline.asking import colored, columns
-from plumbline.cli import FAILED
+from plumbline.cli import FAILED, program
+from plumbline.outcome import put, say
 from plumbline.progress import Progress
 from tools.audit import verify
 from tools.errors import UnknownName, UserError
@@ -24,8 +25,8 @@ from tools.fields import rfc3339
 STANDS_ON = ("langgraph", "openai", "kubernetes", "prometheus-api-client", "promql-parser", "pydantic", "textual")
 
 
-def _store() -> tuple[Settings, SqliteStore]:
-    settings = load_settings({})
+def _store(arguments: argparse.Namespace | None = None) -> tuple[Settings, SqliteStore]:
+    settings = load_settings({"color": "never" if getattr(arguments, "no_color", False) else None})
     return settings, SqliteStore(settings.state_dir)
 
 
@@ -38,50 +39,54 @@ def _run_of(store: SqliteStore, session: str, run: int | None) -> int:
     return run or last
 
 
-def sessions(_arguments: argparse.Namespace) -> int:
+def sessions(arguments: argparse.Namespace) -> int:
     """List sessions, newest first."""
-    _, store = _store()
-    for row in store.sessions():
-        print(
-            f"{row.id:14} {rfc3339(row.started)}  {clean(row.cluster)[:24]:24} {row.runs:3}  {clean(row.question)[:80]}"
-        )
+    settings, store = _store()
+    rows = store.sessions()
+    if arguments.output == "json":
+        body = {"apiVersion": contract.API_VERSION, "kind": "SessionList"}
+        put(contract.as_json({**body, "items": [row.model_dump(mode="json") for row in rows]}))
+        return 0
+    document = Document()
+    cells = [(r.id, rfc3339(r.started), str(r.runs), r.cluster, r.question) for r in rows]
+    document.table(("SESSION", "STARTED", "RUNS", "CLUSTER", "QUESTION"), [[Span(c) for c in row] for row in cells])
+    put(terminal.draw(document, width=columns(), color=colored(settings)))
     return 0
 
 
 def replay(arguments: argparse.Namespace) -> int:
     """Play a stored run into the renderer that drew it first."""
-    _, store = _store()
+    settings, store = _store(arguments)
     run = _run_of(store, arguments.session, arguments.run)
     events = [event for _, _, event in store.events(arguments.session, run)]
     if arguments.output == "json":
-        items = [EVENT.dump_python(event, mode="json") for event in events]
-        body = {"apiVersion": "plumbline.dev/v1alpha1", "kind": "EventList", "session": arguments.session, "run": run}
-        print(json.dumps({**body, "items": items}, indent=2, ensure_ascii=False))
+        body = {"apiVersion": contract.API_VERSION, "kind": "EventList", "session": arguments.session, "run": run}
+        put(contract.as_json({**body, "items": [EVENT.dump_python(event, mode="json") for event in events]}))
         return 0
     progress = Progress(verbose=True)
     for event in events:
         progress.hear(event)
         if isinstance(event, Answered):
             progress.close()
-            sys.stdout.write(terminal.draw(answer(event.diagnosis), width=columns(), color=colored(arguments)))
+            put(terminal.draw(answer(event.diagnosis), width=columns(), color=colored(settings)))
     progress.close()
+    if not any(isinstance(event, Answered) for event in events):
+        say(f"run {run} has no answer yet; finish it with: {program()} ask --resume {arguments.session}")
     return 0
 
 
 def evidence(arguments: argparse.Namespace) -> int:
     """Show one piece of evidence, row by row."""
-    _, store = _store()
+    settings, store = _store(arguments)
     run = _run_of(store, arguments.session, arguments.run)
     found = store.evidence(arguments.session, run, arguments.evidence)
     if found is None:
         known = [e.evidence for _, _, e in store.events(arguments.session, run) if e.type == "evidence_added"]
         raise UnknownName("evidence", arguments.evidence, known)
-    print(f"{found.id}  {clean(found.query)}")
-    print(
-        f"    {found.source} · {found.status} · {len(found.rows)} rows · {rfc3339(found.observed_at)} · {found.trust}"
-    )
-    for row in found.rows:
-        print(f"{clean(row.key)}\t{clean(json.dumps(row.data, ensure_ascii=False, sort_keys=True))}")
+    if arguments.output == "json":
+        put(contract.as_json(found.model_dump(mode="json")))
+    else:
+        put(terminal.draw(evidence_document(found), width=columns(), color=colored(settings)))
     return 0
 
 
@@ -89,8 +94,11 @@ def audit_verify(arguments: argparse.Namespace) -> int:
     """Check the hash chain."""
     settings = load_settings({})
     result = verify(settings.state_dir / "audit.jsonl", head=arguments.head)
-    print(clean(str(result)))
-    return 0 if result.ok else FAILED
+    if result.ok:
+        put(f"ok: {result.entries} entries, head {result.head}\n")
+        return 0
+    say(f"{settings.state_dir / 'audit.jsonl'}, line {result.line or '?'}: {result.problem}")
+    return FAILED
 
 
 def version(arguments: argparse.Namespace) -> int:
@@ -98,10 +106,9 @@ def version(arguments: argparse.Namespace) -> int:
     found = {"plumbline": _version("plumbline"), "python": sys.version.split()[0]}
     found |= {name: _version(name) for name in STANDS_ON}
     if arguments.output == "json":
-        print(json.dumps(found, indent=2))
+        put(contract.as_json({"apiVersion": contract.API_VERSION, "kind": "Version", **found}))
     else:
-        for name, number in found.items():
-            print(f"{name:24} {number}")
+        put("".join(f"{name:24} {number}\n" for name, number in found.items()))
     return 0
 
 

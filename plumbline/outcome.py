@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 from agent.render.document import clean
 from agent.settings import default_state_dir
 from plumbline.cli import FAILED, INTERRUPTED, USAGE
-from tools.errors import AuditUnavailable, PlumblineError, UserError
+from tools.errors import AuditUnavailable, PlumblineError, TargetError, UserError
+
+MAX_LINE = 600
+"""Characters of an error line at most."""
 
 
 def say(text: str) -> None:
-    """One line on stderr."""
-    print(f"plumbline: {clean(text)}", file=sys.stderr, flush=True)
+    """One line on stderr; a stderr that is gone is no reason to fail."""
+    with contextlib.suppress(OSError):
+        print(f"plumbline: {clean(text)[:MAX_LINE]}", file=sys.stderr, flush=True)
 
 
-def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run a sub-command."""
+def put(text: str) -> None:
+    """Data on stdout. A reader that went away (`| head`) is no error; a full disk is. Raises TargetError."""
     try:
-        return command(arguments)
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+    except OSError as error:
+        _silence()
+        raise TargetError(f"cannot write the output: {error.strerror}", hint="free space, or write elsewhere") from None
+
+
+def _silence() -> None:
+    """Send what is left in the buffer nowhere, so that the interpreter does not complain on its way out."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def guarded(arguments: argparse.Namespace) -> int:
+    """Import and run a sub-command; every way it can end becomes an exit code."""
+    try:
+        command = getattr(importlib.import_module(arguments.module), arguments.function)
+        return int(command(arguments))
     except (UserError, AuditUnavailable) as error:
         say(str(error))
         return USAGE
@@ -35,7 +59,7 @@ def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Na
         say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return 0
     except Exception as error:
         if getattr(arguments, "verbose", False):
@@ -50,10 +74,12 @@ def _kept(error: BaseException) -> str:
 
     try:
         directory = Path(os.environ.get("PLUMBLINE_STATE_DIR") or default_state_dir())
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / f"crash-{int(time.time())}-{os.getpid()}.txt"
         text, _ = Redactor(os.urandom(32)).text("".join(traceback.format_exception(error)))
-        path.write_text(text, encoding="utf-8")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
     except OSError:
         return ""
     return f" (traceback kept in {path})"

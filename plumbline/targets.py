@@ -6,19 +6,33 @@ import argparse
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from agent.app import Target
-from agent.settings import Settings
+from agent.settings import Settings, load_settings
 from plumbline.discovering import find_prometheus
-from plumbline.times import duration
 from tools import lockdown
+from tools.errors import BadAnswer, PortError, SettingsError, TargetError, Unavailable
 from tools.kube.connect import KubeTarget, connect
 from tools.kube.port import LiveKube
 from tools.prom.connect import connect_prom
 from tools.prom.port import LiveProm
 
 DNS_PORT = 53
+LIVE_ONLY = ("kubeconfig", "context", "as_user", "as_groups", "prometheus")
+"""Flags that name a cluster, and so make no sense beside --world."""
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Settings with this command's flags on top. Raises SettingsError for flags that contradict each other."""
+    given = {name: getattr(arguments, name, None) for name in LIVE_ONLY}
+    clash = next((name for name, value in given.items() if value), None)
+    if getattr(arguments, "world", None) and clash:
+        flag = {"as_user": "as", "as_groups": "as-group"}.get(clash, clash)
+        raise SettingsError(f"--world and --{flag} contradict each other", hint="a world brings its own cluster")
+    flags = {"prometheus": given["prometheus"], "request_timeout": getattr(arguments, "request_timeout", None)}
+    return load_settings({**flags, "color": "never" if getattr(arguments, "no_color", False) else None})
 
 
 @asynccontextmanager
@@ -42,42 +56,67 @@ async def _world(name: str, arguments: argparse.Namespace) -> AsyncIterator[Targ
 
 @asynccontextmanager
 async def _cluster(arguments: argparse.Namespace, settings: Settings) -> AsyncIterator[Target]:
-    timeout = settings.request_timeout
-    if arguments.request_timeout:
-        timeout = duration(arguments.request_timeout, "--request-timeout")
     target = KubeTarget(
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,
         as_user=arguments.as_user,
         as_groups=tuple(arguments.as_groups or ()),
-        request_timeout=timeout,
+        request_timeout=settings.request_timeout,
         allowed_plugins=settings.allowed_plugins,
         allow_insecure_tls=settings.allow_insecure_tls,
     )
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(await connect(target))
-        await kube.discovery()
-        prom, note = await _prometheus(arguments, settings, kube, timeout)
+        await _reach(kube)
+        prom, note = await _prometheus(settings, kube)
         if prom is not None:
             stack.push_async_callback(prom.aclose)
-        urls = (kube.address, prom.address) if prom is not None else (kube.address,)
+        urls = (kube.address, settings.prometheus or note.partition(" ")[0]) if prom is not None else (kube.address,)
         yield Target(kube, prom, kube.cluster, note, urls)
 
 
-async def _prometheus(
-    arguments: argparse.Namespace, settings: Settings, kube: LiveKube, timeout: float | None
-) -> tuple[LiveProm | None, str]:
-    url = arguments.prometheus or settings.prometheus
-    if url:
-        return connect_prom(url, request_timeout=timeout), url
+async def _reach(kube: LiveKube) -> None:
+    """Meet the API server. Raises TargetError when there is none, or something else, at its address."""
+    try:
+        await kube.discovery()
+    except (Unavailable, BadAnswer) as error:
+        hint = "check --context and the network; `plumbline doctor` looks closer"
+        raise TargetError(error.message, hint=error.hint or hint) from error
+
+
+async def with_metrics(target: Target) -> Target:
+    """The target if its Prometheus answers, else without it and a note why: objects alone still tell much.
+
+    Raises TargetError when what answers is no Prometheus.
+    """
+    if target.prom is None:
+        return target
+    try:
+        await target.prom.server_time()
+    except BadAnswer as error:
+        hint = "give the base URL of Prometheus, such as http://HOST:9090; a login page in between answers HTML"
+        raise TargetError(error.message, hint=error.hint or hint) from error
+    except PortError as error:
+        note = f"Prometheus at {target.prom_note}: {error.message}"
+        return replace(target, prom=None, prom_note=note)
+    return target
+
+
+async def _prometheus(settings: Settings, kube: LiveKube) -> tuple[LiveProm | None, str]:
+    if url := settings.prometheus:
+        return connect_prom(url, request_timeout=settings.request_timeout), url
     found = await find_prometheus(kube)
     if found.url:
-        return connect_prom(found.url, request_timeout=timeout), f"{found.url} (found in the cluster)"
+        return connect_prom(found.url, request_timeout=settings.request_timeout), f"{found.url} (found in the cluster)"
     return None, found.note
 
 
 def lock_down(settings: Settings, *urls: str) -> None:
     """Give up what reading never needs: starting programs, writing elsewhere, other ports. Best effort."""
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        pass  # opening the store says so, in words for the user
     ports = {DNS_PORT}
     for url in urls:
         parts = urlsplit(url)

@@ -8,6 +8,7 @@ what is sent.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Hashable, Iterator
 from datetime import timedelta
 from typing import Final
@@ -27,6 +28,7 @@ MAX_NAMES: Final = 64
 """Metric names one selector may stand for."""
 
 _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_NAME_CHARACTERS: Final = string.ascii_letters + string.digits + "_:"
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _STRUCTURE: Final = re.compile(r"[(\[{+\-*/%^=<>!@]|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
 _STRING_OR_COMMENT: Final = re.compile(r'"(?:\\.|[^"\\])*"|' r"'(?:\\.|[^'\\])*'|`[^`]*`|#[^\n]*", re.DOTALL)
@@ -125,29 +127,37 @@ def names_of(node: promql.VectorSelector) -> tuple[str, ...]:
 
 def alternatives(pattern: str) -> set[str] | None:
     """The finite list of names a regular expression stands for, or None when it may stand for others as well."""
-    if not re.fullmatch(r"[a-zA-Z0-9_:|()?]*", pattern) or "?" in pattern.replace("(?:", "("):
+    plain = pattern.replace("(?:", "(")
+    if not re.fullmatch(r"[a-zA-Z0-9_:|()]*", plain):
         return None
-    names, rest = _alternation(pattern.replace("(?:", "("), depth=0)
-    return names if not rest and len(names) <= MAX_NAMES else None
+    try:
+        names, rest = _alternation(plain, depth=0)
+    except _NotAList:
+        return None
+    return None if rest else names
+
+
+class _NotAList(Exception):
+    """The expression is unbalanced, too deep, or stands for too many names."""
 
 
 def _alternation(text: str, *, depth: int) -> tuple[set[str], str]:
     """Read `a|b(c|d)` up to the end or a closing bracket; returns the names and what is left."""
     done: set[str] = set()
     current = {""}
-    while text and len(done) + len(current) <= MAX_NAMES and depth <= MAX_DEPTH:
-        if text[0] == ")":
-            break
+    while text and text[0] != ")":
         if text[0] == "|":
             done, current, text = done | current, {""}, text[1:]
         elif text[0] == "(":
             inner, text = _alternation(text[1:], depth=depth + 1)
-            text = text.removeprefix(")")
-            current = {head + tail for head in current for tail in inner}
+            if not text:
+                raise _NotAList
+            current, text = {head + tail for head in current for tail in inner}, text[1:]
         else:
-            literal = re.match(r"[^|()]+", text)
-            assert literal is not None  # the first character is none of these three
-            current, text = {head + literal[0] for head in current}, text[literal.end() :]
+            literal = text[: len(text) - len(text.lstrip(_NAME_CHARACTERS))]
+            current, text = {head + literal for head in current}, text[len(literal) :]
+        if len(done) + len(current) > MAX_NAMES or depth > MAX_DEPTH:
+            raise _NotAList
     return done | current, text
 
 

@@ -7,13 +7,19 @@ Times are Unix seconds (float, UTC) unless a name says otherwise.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SkipValidation
+from pydantic import BaseModel, Field, JsonValue, SkipValidation
+
+from tools.naming import Frozen as Frozen
+from tools.naming import KindRef as KindRef
+from tools.naming import Principal as Principal
+from tools.naming import ResourceRef as ResourceRef
+from tools.naming import Scope as Scope
+from tools.naming import canonical as canonical
+from tools.naming import digest_of as digest_of
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 Mode: TypeAlias = Literal["incident", "propose", "apply"]
@@ -22,101 +28,6 @@ WireClass: TypeAlias = Literal["interactive", "bulk"]
 Trust: TypeAlias = Literal["structured", "text", "derived"]
 Status: TypeAlias = Literal["ok", "empty", "denied", "unavailable", "truncated", "failed"]
 Source: TypeAlias = Literal["kubernetes", "prometheus", "derived"]
-
-
-class Frozen(BaseModel):
-    """Base of all values that cross a layer: immutable, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def canonical(value: object) -> bytes:
-    """Bytes of `value` as canonical JSON: sorted keys, no spaces, UTF-8. Raises ValueError on NaN."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "surrogatepass")
-
-
-def digest_of(value: object) -> str:
-    """SHA-256 of the canonical JSON of `value`, as 64 hex digits."""
-    return hashlib.sha256(canonical(value)).hexdigest()
-
-
-# --- naming things -----------------------------------------------------------------------------------------
-
-
-class KindRef(Frozen):
-    """A kind of object without a version: discovery chooses the version the cluster prefers."""
-
-    group: str = ""
-    """API group, "" for core."""
-    kind: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}.{self.group}" if self.group else self.kind
-
-
-class ResourceRef(Frozen):
-    """One Kubernetes object. Prints as `namespace/Kind/name`, or `Kind/name` where there is no namespace."""
-
-    group: str = ""
-    version: str = ""
-    kind: str
-    namespace: str | None = None
-    name: str
-    uid: str | None = None
-
-    @property
-    def api_version(self) -> str:
-        """`group/version`, or `version` for the core group."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def kind_ref(self) -> KindRef:
-        """The kind of this object, without version."""
-        return KindRef(group=self.group, kind=self.kind)
-
-    def same(self, other: ResourceRef) -> bool:
-        """True when both name one object; version and uid do not count, absent uids least of all."""
-        return self.identity == other.identity
-
-    @property
-    def identity(self) -> tuple[str, str, str, str]:
-        """(group, kind, namespace, name): what makes two references the same object."""
-        return (self.group, self.kind, self.namespace or "", self.name)
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.kind}/{self.name}" if self.namespace else f"{self.kind}/{self.name}"
-
-
-class Principal(Frozen):
-    """Whoever the answer is for. Established by SelfSubjectReview, the Slack mapping, or an incident route."""
-
-    source: Literal["cli", "tui", "slack", "incident"]
-    user: str
-    groups: tuple[str, ...] = ()
-    established: str
-    """How we know: "SelfSubjectReview", "slack mapping", "incident route", "world"."""
-
-
-class Scope(Frozen):
-    """What was asked about, what is read for it, and what the principal may see at all."""
-
-    asked: str
-    """The subject as printed: "cluster", "namespace search", "search/Pod/chat-0", "team search"."""
-    subject: ResourceRef | None = None
-    namespaces: tuple[str, ...] | None = None
-    """Namespaces read; None reads every namespace."""
-    permitted: tuple[str, ...] | None = None
-    """Namespaces the principal may see; None means the whole cluster."""
-    node: str | None = None
-    selector: str = ""
-    """Label selector narrowing the workloads asked about (`-l`)."""
-
-    def admits(self, namespace: str | None) -> bool:
-        """True when a row of `namespace` may be shown; rows without one need cluster read."""
-        if self.permitted is None:
-            return True
-        return namespace is not None and namespace in self.permitted
 
 
 # --- calls and decisions -----------------------------------------------------------------------------------

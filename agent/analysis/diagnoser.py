@@ -103,15 +103,19 @@ def set_aside(
 
     A symptom that is seen and not explained must never end in "healthy": its entry keeps the answer open.
     """
-    accepted = tuple(fine)
+    confirms, excludes, accepted = tuple(confirms), tuple(excludes), tuple(fine)
+    reasons: dict[tuple[str, bool], list[ResourceRef]] = {}
     for subject in subjects:
         against = judged(view, subject, confirms, excludes).against
-        if against is not None and against.claim is not None and against.signal in tuple(excludes):
-            yield Missing(
-                need=f"a judgement of {subject}",
-                because=f"it shows the signs, but {against.claim.text}",
-                causes=() if against.signal in accepted else ("*",),
-            )
+        if against is not None and against.claim is not None and against.signal in excludes:
+            reasons.setdefault((against.claim.text, against.signal in accepted), []).append(subject)
+    for (text, settled), refs in reasons.items():
+        more = f" and {len(refs) - 1} more" if len(refs) > 1 else ""
+        yield Missing(
+            need=f"a judgement of {refs[0]}{more}",
+            because=f"it shows the signs, but {text}",
+            causes=() if settled else ("*",),
+        )
 
 
 def _need(lack: str) -> str:

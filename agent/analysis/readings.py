@@ -27,8 +27,10 @@ def unknown(signal: str, lacks: str) -> Reading:
 
 def absent(signal: str, view: View, *queries: NamedQuery) -> Reading:
     """An undecided reading because the series of these queries are missing, denied or unavailable."""
-    lacks = "; ".join(f"{' or '.join(q.metrics)} ({_because(view, q)})" for q in queries)
-    return unknown(signal, lacks)
+    lacking = [q for q in queries if view.state(q) != "ok"] or queries
+    needs = ", ".join(" or ".join(q.metrics) for q in lacking)
+    because = "; ".join(dict.fromkeys(_because(view, q) for q in lacking))
+    return unknown(signal, f"{needs} ({because})")
 
 
 def _because(view: View, query: NamedQuery) -> str:

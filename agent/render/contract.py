@@ -12,7 +12,7 @@ from agent.render.answer import cited
 from agent.render.document import UNSAFE, clean
 from agent.types import Claim, Diagnosis, Finding
 from tools.fields import rfc3339
-from tools.types import Evidence, EvidenceRef, JsonObject, ResourceRef
+from tools.types import Evidence, EvidenceRef, JsonObject, ResourceRef, Scope
 
 API_VERSION = "plumbline.dev/v1alpha1"
 
@@ -28,7 +28,7 @@ def contract(diagnosis: Diagnosis, evidence: Iterable[Evidence]) -> JsonObject:
         "reasoner": diagnosis.reasoner,
         "mode": diagnosis.mode,
         "cluster": diagnosis.cluster,
-        "scope": diagnosis.scope.model_dump(mode="json"),
+        "scope": _scope(diagnosis.scope),
         "findings": [_finding(finding) for finding in diagnosis.findings],
         "ruledOut": [
             {"cause": r.cause, "because": r.because.text, "refs": _refs(r.because.refs)} for r in diagnosis.ruled_out
@@ -38,6 +38,15 @@ def contract(diagnosis: Diagnosis, evidence: Iterable[Evidence]) -> JsonObject:
         "narrative": diagnosis.narrative,
         "usage": {"calls": usage.calls, "requests": usage.requests, "seconds": usage.seconds},
     }
+
+
+def _scope(scope: Scope) -> JsonObject:
+    """What was asked, and the two sets of namespaces; null stands for all of them."""
+    return {"asked": scope.asked, "namespaces": _names(scope.namespaces), "permitted": _names(scope.permitted)}
+
+
+def _names(namespaces: tuple[str, ...] | None) -> list[JsonValue] | None:
+    return None if namespaces is None else list(namespaces)
 
 
 def _subject(ref: ResourceRef) -> JsonObject:

@@ -94,9 +94,10 @@ def _line(line: Line, columns: int, *, color: bool) -> list[str]:
 
 
 def _table(table: Table, columns: int, *, color: bool) -> list[str]:
-    """Columns as wide as their widest cell; the last one is cut at the edge of the terminal."""
+    """Columns as wide as their widest cell, at most half the terminal; the last one ends at its edge."""
     texts = [tuple(cell.text for cell in row) for row in table.rows]
-    widths = [max(width_of(cell) for cell in column) for column in zip(table.head, *texts, strict=True)]
+    longest = [max(width_of(cell) for cell in column) for column in zip(table.head, *texts, strict=True)]
+    widths = [min(width, columns // 2) for width in longest]
     rows = [_cells([Span(name, "label") for name in table.head], widths, columns, color=color)]
     return rows + [_cells(row, widths, columns, color=color) for row in table.rows]
 
@@ -105,7 +106,7 @@ def _cells(row: Sequence[Span], widths: Sequence[int], columns: int, *, color: b
     out, used = "", 0
     for index, (span, width) in enumerate(zip(row, widths, strict=True)):
         last = index == len(row) - 1
-        text = _cut(span.text, columns - used) if last else span.text
+        text = _cut(span.text, columns - used if last else width)
         out += _paint(text, span.role, color=color)
         if not last:
             out += " " * (width - width_of(text) + GAP)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,14 +25,14 @@ class TamperedCheckpoint(UserError):
     """A checkpoint that this installation did not write, or that was changed since."""
 
 
-class SealedSerializer:
+class SealedSerializer(JsonPlusSerializer):
     """LangGraph's serializer without any importable type, each value under an HMAC-SHA256 seal."""
 
     def __init__(self, key: bytes) -> None:
+        super().__init__(allowed_msgpack_modules=None)
         self._key = key
-        self._inner = JsonPlusSerializer(allowed_msgpack_modules=None)
 
-    def with_msgpack_allowlist(self, _allowed: object) -> SealedSerializer:
+    def with_msgpack_allowlist(self, extra_allowlist: Iterable[tuple[str, ...] | type]) -> SealedSerializer:
         """Itself: types that a graph's state mentions earn no right to be imported."""
         return self
 
@@ -41,7 +41,7 @@ class SealedSerializer:
 
     def dumps_typed(self, obj: object) -> tuple[str, bytes]:
         """(type, sealed bytes) of a value."""
-        kind, body = self._inner.dumps_typed(obj)
+        kind, body = super().dumps_typed(obj)
         return kind, self._seal(kind, body) + body
 
     def loads_typed(self, data: tuple[str, bytes]) -> object:
@@ -53,7 +53,7 @@ class SealedSerializer:
                 "this session's checkpoint was not written by this installation, or was changed",
                 hint="start a new session",
             )
-        result: object = self._inner.loads_typed((kind, body))
+        result: object = super().loads_typed((kind, body))
         return result
 
 

@@ -160,7 +160,12 @@ def _controller(
     return {
         "apiVersion": version,
         "kind": kind,
-        "metadata": {"name": name, "namespace": namespace, "labels": labels, "creationTimestamp": relative(-40 * 86_400)},
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": labels,
+            "creationTimestamp": relative(-40 * 86_400),
+        },
         "spec": spec,
     }
 

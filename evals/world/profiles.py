@@ -21,66 +21,32 @@ from evals.world.noise import seed_of
 from evals.world.places import Place
 from evals.world.specs import parse, signals_of
 
-GPU = [
-    "busy",
-    "sm",
-    "occupancy",
-    "tensor",
-    "fp16",
-    "fp32",
-    "dram",
-    "fb",
-    "power",
-    "temp",
-    "sm_clock",
-    "mem_clock",
-    "pcie_rx",
-    "pcie_tx",
-    "nvlink",
-    "xid",
-    "pcie_replay",
-    "ecc_sbe",
-    "ecc_dbe",
-    "correctable_rows",
-    "uncorrectable_rows",
-    "remap_failure",
-    "remap_pending",
-    "thermal_violation",
-    "power_violation",
-    "link_width",
-    "link_gen",
-    "nvlink_errors",
-    "clock_events",
-]
-CONTAINER = [
-    "cpu",
-    "memory",
-    "throttled",
-    "fs_reads",
-    "fs_writes",
-    "net_rx",
-    "net_tx",
-    "cpu_wait",
-    "io_wait",
+GPU = (
+    "busy", "sm", "occupancy", "tensor", "fp16", "fp32", "dram", "fb", "power", "temp", "sm_clock",
+    "mem_clock", "pcie_rx", "pcie_tx", "nvlink", "xid", "pcie_replay", "ecc_sbe", "ecc_dbe",
+    "correctable_rows", "uncorrectable_rows", "remap_failure", "remap_pending", "thermal_violation",
+    "power_violation", "link_width", "link_gen", "nvlink_errors", "clock_events",
+)  # fmt: skip
+CONTAINER = (
+    "cpu", "memory", "throttled", "fs_reads", "fs_writes", "net_rx", "net_tx", "cpu_wait", "io_wait",
     "memory_wait",
-]
-NODE = ["ib_tx", "ib_rx", "ib_errors", "ib_link_downed", "node_cpu", "node_memory"]
-HPA = ["desired", "current"]
-VLLM = [
-    "running",
-    "waiting",
-    "kv",
-    "rps",
-    "preemptions",
-    "prompt_tokens",
-    "generation_tokens",
-    "prefix_hits",
-    "aborted",
-    "truncated",
-    "deferred",
-]
-VLLM_LATENCIES = ["ttft", "itl", "e2e", "queue", "prefill", "decode", "prompt_length", "generation_length"]
-MATCH = ["namespace", "workload", "pod", "index", "node", "gpu", "kind", "labels", "hpa"]
+)  # fmt: skip
+NODE = (
+    "ib_tx", "ib_rx", "ib_errors", "ib_link_downed", "node_cpu", "node_memory",
+)  # fmt: skip
+HPA = (
+    "desired", "current",
+)  # fmt: skip
+VLLM = (
+    "running", "waiting", "kv", "rps", "preemptions", "prompt_tokens", "generation_tokens", "prefix_hits",
+    "aborted", "truncated", "deferred",
+)  # fmt: skip
+VLLM_LATENCIES = (
+    "ttft", "itl", "e2e", "queue", "prefill", "decode", "prompt_length", "generation_length",
+)  # fmt: skip
+MATCH = (
+    "namespace", "workload", "pod", "index", "node", "gpu", "kind", "labels", "hpa",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

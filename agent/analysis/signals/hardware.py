@@ -107,7 +107,7 @@ def fault_follows_program(view: View, ref: ResourceRef) -> Reading:
         if len(nodes) >= SPREAD_NODES and any(_touches(view, ref, s) for s in nodes.values()):
             text = f"XID {code} on {len(nodes)} nodes, each under {owner}"
             return reading(name, text, [s.cite() for s in nodes.values()], holds=True)
-    rows = [s for s in view.rows(XID_CHANGES) if _touches(view, ref, s)]
+    rows = [series for _, series, _ in new_faults(view) if _touches(view, ref, series)]
     return reading(name, "its XIDs do not follow one program", [s.cite() for s in rows], holds=False)
 
 

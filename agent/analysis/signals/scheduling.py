@@ -125,7 +125,9 @@ def filtered_though_free(view: View, ref: ResourceRef) -> Reading:
         wanted = amount(sum(requested(pod).values()))
         why = f"no node in service has the {wanted} GPUs free that it asks for"
         if roomy:
-            why = f"{spell(_passing(roomy, refusals))} has its GPUs free and passes every constraint checked here"
+            passing = _passing(roomy, refusals)
+            verb = "has its GPUs free and passes" if len(passing) == 1 else "have its GPUs free and pass"
+            why = f"{spell(passing)} {verb} every constraint checked here"
         return reading(name, why, [condition], holds=False)
     reasons = spell(sorted({r.why for r in kept}))
     waits = f"{pod.ref.name} waits" + (f" with {plural(len(pods) - 1, 'more pod')}" if len(pods) > 1 else "")

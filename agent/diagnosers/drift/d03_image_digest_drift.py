@@ -13,13 +13,16 @@ from agent.analysis.kinds import (
     DAEMON_SET,
     DEPLOYMENT,
     JOB,
+    JOB_SET,
     LEADER_WORKER_SET,
     NODE,
     POD,
     REPLICA_SET,
     STATEFUL_SET,
+    TRAIN_JOB,
 )
 from agent.analysis.readings import plural
+from agent.analysis.records import Record
 from agent.analysis.signals.images import differing_since, pulled
 from agent.analysis.view import View, claim
 from agent.types import Cause, Finding, GitPatch, Need, Objects, Remedy
@@ -41,19 +44,28 @@ NEEDS: tuple[Need, ...] = (
     Objects(kind=DAEMON_SET),
     Objects(kind=LEADER_WORKER_SET),
     Objects(kind=JOB),
+    Objects(kind=JOB_SET),
+    Objects(kind=TRAIN_JOB),
 )
+REPLICATED = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, LEADER_WORKER_SET, JOB, JOB_SET, TRAIN_JOB)
 CONFIRMS = ("image_digests_differ",)
 EXCLUDES = ("rollout_in_progress",)
 
 
 def subjects(view: View) -> list[ResourceRef]:
-    """Workloads with at least two running pods."""
+    """Workloads with at least two running pods of one template."""
     counts: dict[tuple[str, str, str, str], tuple[ResourceRef, int]] = {}
     for pod in view.objects(POD):
         if pod.text("status", "phase") == "Running":
-            ref = view.workload(pod)
+            ref = _replicated(view, pod)
             counts[ref.identity] = (ref, counts.get(ref.identity, (ref, 0))[1] + 1)
     return [ref for ref, count in counts.values() if count > 1]
+
+
+def _replicated(view: View, pod: Record) -> ResourceRef:
+    """The outermost owner that stamps its pods from one template; an operator's own kind may stamp from several."""
+    known = [ref for ref in view.chain(pod) if ref.kind_ref in REPLICATED]
+    return known[-1] if known else view.workload(pod)
 
 
 def judge(view: View) -> list[Finding]:

@@ -7,16 +7,18 @@ that the best-covered GPUs of the fleet have in 30 minutes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from agent.analysis import queries
 from agent.analysis.diagnoser import Survey
 from agent.analysis.gpus import allocatable, gpu_count, gpu_nodes, running_gpu_pods
 from agent.analysis.kinds import DAEMON_SET, JOB, JOB_SET, NODE, POD, REPLICA_SET
-from agent.analysis.readings import plural, spell
-from agent.analysis.records import Record
-from agent.analysis.signals.telemetry import covered, settled, uncovered_pods
+from agent.analysis.readings import amount, plural, spell
+from agent.analysis.records import Record, Sample
+from agent.analysis.signals.telemetry import bar, covered, settled, uncovered_pods
 from agent.analysis.view import View, claim
 from agent.types import Advice, Cause, Claim, Finding, GitPatch, Missing, Need, Objects, Query, Remedy
-from tools.types import ResourceRef, ToolCall
+from tools.types import EvidenceRef, ResourceRef, ToolCall
 
 CAUSE = Cause(
     id="U00",
@@ -77,7 +79,37 @@ def judge(view: View) -> list[Finding]:
         pod for pod in uncovered_pods(view, running_gpu_pods(view)) if pod.text("spec", "nodeName") not in dark_names
     ]
     found = [_nodes_finding(view, dark)] if dark else []
+    if blind and not any(_samples(view, pod) for pod in running_gpu_pods(view)):
+        return [*found, _unattributed(view, blind)]
     return [*found, *_pod_findings(view, blind)]
+
+
+def _samples(view: View, pod: Record) -> Sample | None:
+    """What the pod has of samples, be it too few."""
+    return next(iter(view.rows_for(queries.GPU_COVERAGE_BY_POD, [pod])), None)
+
+
+def _unattributed(view: View, blind: list[Record]) -> Finding:
+    """One finding where no sample anywhere names a pod: the exporter's mapping, not the workloads, is at fault."""
+    exporters, rows = _exporter_pods(view), view.rows(queries.GPU_SAMPLES_BY_NODE)
+    subject = view.chain(exporters[0])[1:2] if exporters else ()
+    workloads = {view.workload(pod).identity: view.workload(pod) for pod in blind}
+    seen = [claim(f"no sample is attributed to any of {plural(len(blind), 'running GPU pod')}", *_where(blind))]
+    if rows:
+        seen.append(claim(f"{plural(len(rows), 'node')} report their GPUs without pods", *(r.cite() for r in rows[:4])))
+    return Finding(
+        cause=CAUSE.id,
+        title=f"GPU telemetry names no pods: the use of {plural(len(workloads), 'workload')} cannot be judged",
+        subject=subject[0] if subject else view.workload(blind[0]),
+        severity=CAUSE.severity,
+        confidence="high",
+        seen=tuple(seen),
+        affects=tuple(workloads.values()),
+    )
+
+
+def _where(pods: list[Record]) -> list[EvidenceRef]:
+    return [pod.cite("spec", "nodeName") for pod in pods[:8]]
 
 
 def _nodes_finding(view: View, dark: list[Record]) -> Finding:
@@ -137,22 +169,31 @@ def _pod_findings(view: View, blind: list[Record]) -> list[Finding]:
 def _pods_finding(view: View, pods: list[Record]) -> Finding:
     workload = view.workload(pods[0])
     gpus = sum(gpu_count(pod) for pod in pods)
-    refs = [pod.cite("spec", "nodeName") for pod in pods[:8]]
-    names = spell([pod.ref.name for pod in pods])
-    node = view.rows(queries.GPU_SAMPLES_BY_NODE)
-    seen = [claim(f"too few or no samples attributed to {names}, which hold {plural(gpus, 'GPU')}", *refs)]
-    on = {pod.text("spec", "nodeName") for pod in pods}
-    if rows := [row for row in node if row.label("node") in on]:
-        seen.append(claim("the nodes themselves report, so attribution is missing", *(r.cite() for r in rows[:4])))
     return Finding(
         cause=CAUSE.id,
-        title=f"no usable GPU telemetry for {workload}",
+        title=f"no usable GPU telemetry for {workload}, which holds {plural(gpus, 'GPU')}",
         subject=workload,
         severity="medium",
         confidence="high",
-        seen=tuple(seen),
+        seen=tuple(_blindness(view, pods)),
         affects=(workload, *(pod.ref for pod in pods[:32])),
     )
+
+
+def _blindness(view: View, pods: list[Record]) -> Iterator[Claim]:
+    """Pods with too few samples, and pods with none; nodes that report tell the latter from a dead exporter."""
+    thin = [(pod, sample) for pod in pods if (sample := _samples(view, pod))]
+    if thin:
+        pod, sample = min(thin, key=lambda found: found[1].value or 0.0)
+        text = f"{pod.ref.name} has only {amount(sample.value or 0.0)} samples in 30 min of some GPU"
+        text += f", {plural(len(thin) - 1, 'more pod')} likewise" if len(thin) > 1 else ""
+        yield claim(f"{text}; at least {bar(view):.0f} are needed", *(sample.cite() for _, sample in thin[:8]))
+    none = [pod for pod in pods if not _samples(view, pod)]
+    if none:
+        yield claim(f"no samples are attributed to {spell([p.ref.name for p in none])}", *_where(none))
+        on = {pod.text("spec", "nodeName") for pod in none}
+        if rows := [row for row in view.rows(queries.GPU_SAMPLES_BY_NODE) if row.label("node") in on]:
+            yield claim("the nodes themselves report, so attribution is missing", *(r.cite() for r in rows[:4]))
 
 
 def follow(view: View) -> list[ToolCall]:

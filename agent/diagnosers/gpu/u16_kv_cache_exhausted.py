@@ -39,6 +39,13 @@ CONFIRMS = ("kv_preemptions",)
 EXCLUDES = ("one_hot_replica",)
 ENGINE_WORDS = ("vllm",)
 """How an engine shows in a container's image, command or arguments."""
+SIZING = (
+    "gpu-memory-utilization",
+    "max-num-seqs",
+    "max-num-batched-tokens",
+    "max-model-len",
+    "tensor-parallel-size",
+)
 
 
 def _runs_engine(container: JsonObject) -> bool:
@@ -93,22 +100,21 @@ def _settings(view: View, ref: ResourceRef) -> list[Claim]:
     for pod in view.pods_of(ref)[:1]:
         for index, container in enumerate(pod.items("spec", "containers")):
             if _runs_engine(container) and fields.texts(container, "args"):
-                arguments = [a for a in fields.texts(container, "args") if _sizing(a)]
+                arguments = _sizing(fields.texts(container, "args"))
                 if arguments:
                     path = ("spec", "containers", index, "args")
                     return [claim(f"engine arguments {' '.join(arguments)}", pod.cite(*path))]
     return []
 
 
-def _sizing(argument: str) -> bool:
-    names = (
-        "gpu-memory-utilization",
-        "max-num-seqs",
-        "max-num-batched-tokens",
-        "max-model-len",
-        "tensor-parallel-size",
-    )
-    return any(name in argument for name in names)
+def _sizing(arguments: list[str]) -> list[str]:
+    """The arguments that size the cache and the batch, each with its value, written as one word or as two."""
+    out: list[str] = []
+    for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        if any(name in argument for name in SIZING):
+            alone = "=" in argument or not after or after.startswith("-")
+            out.append(argument if alone else f"{argument} {after}")
+    return out
 
 
 def follow(view: View) -> list[ToolCall]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -73,13 +72,6 @@ def whole(name: str, text: str) -> int:
         return max(0, int(text)) if text else 0
     except ValueError:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
-
-
-def page(keys: list[str], window: Window) -> tuple[int, int]:
-    """The slice [first, last) of the sorted keys that belongs to the window."""
-    first = bisect_left(keys, window.start) if window.start else 0
-    last = first + window.limit if window.limit else len(keys)
-    return first, min(last, len(keys))
 
 
 def make_token(revision: int, start: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from evals.servers.kube.jsonread import as_object, as_text, dig, json_path, seconds_of
+from evals.servers.kube.jsonread import as_text, dig, json_path, seconds_of
 from evals.servers.kube.kinds import Column, Resource
 from evals.servers.kube.store import Item
 from tools.types import JsonObject
@@ -137,8 +137,3 @@ def _cell(body: JsonObject, column: Column, now: float) -> JsonValue:
 
 
 _NAME_AND_AGE = sheet("Name, Age", lambda body, now: [name_of(body), age(body, now)])
-
-
-def labels_of(value: object) -> dict[str, object]:
-    """A label map, whatever the author wrote there."""
-    return dict(as_object(value))

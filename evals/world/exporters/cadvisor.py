@@ -101,9 +101,7 @@ def _main(value: g.Generator, number: int) -> g.Generator:
     return value if number == 0 else g.Linear(value, 0.01)
 
 
-def _pods(
-    context: Context, gaps: tuple[tuple[float, float], ...]
-) -> Iterator[tuple[PodRecord, Entry, Signals]]:
+def _pods(context: Context, gaps: tuple[tuple[float, float], ...]) -> Iterator[tuple[PodRecord, Entry, Signals]]:
     for pod in context.pods:
         if not pod.node or pod.started is None:
             continue
@@ -117,9 +115,11 @@ def _pods(
             "metrics_path": "/metrics/cadvisor",
             "id": f"/kubepods.slice/pod{pod.uid}",
         }
-        yield pod, Entry(
-            labels, g.Constant(0.0), pod.seed, pod.started, pod.finished, gaps, 0.0, signals.values
-        ), signals
+        yield (
+            pod,
+            Entry(labels, g.Constant(0.0), pod.seed, pod.started, pod.finished, gaps, 0.0, signals.values),
+            signals,
+        )
 
 
 def _address(node: JsonObject | None) -> str:

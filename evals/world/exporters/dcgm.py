@@ -8,6 +8,7 @@ MIG, time-slicing with and without per-pod attribution, DRA labels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -299,12 +300,20 @@ def _xids(base: _Base) -> Iterator[Entry]:
     """The gauge keeps the last code, and its labels name it: every new code is a new series."""
     for device, template in base.templates():
         signal = base.signals(device).get("xid")
-        pieces: list[tuple[float | None, g.Generator]] = [(template.born, signal)]
-        if isinstance(signal, g.Steps):
-            pieces = [(template.born, signal.before), *signal.changes]
-        for number, (begin, piece) in enumerate(pieces):
+        changes = signal.changes if isinstance(signal, g.Steps) else ()
+        pieces = [(-math.inf, signal.before if isinstance(signal, g.Steps) else signal), *changes]
+        born = -math.inf if template.born is None else template.born
+        dies = math.inf if template.dies is None else template.dies
+        for number, (start, piece) in enumerate(pieces):
             code = int(piece.value) if isinstance(piece, g.Constant) else 0
-            end = pieces[number + 1][0] if number + 1 < len(pieces) else template.dies
+            begin = max(start, born)
+            end = min(pieces[number + 1][0] if number + 1 < len(pieces) else math.inf, dies)
+            if begin >= end:
+                continue
             message = XID_MESSAGES.get(code, "Unknown Error")
             labels = {**template.labels, "err_code": str(code), "err_msg": message}
-            yield replace(template, labels=labels, value=g.Constant(float(code)), born=begin, dies=end)
+            yield replace(template, labels=labels, value=g.Constant(float(code)), born=_known(begin), dies=_known(end))
+
+
+def _known(moment: float) -> float | None:
+    return None if math.isinf(moment) else moment

@@ -74,45 +74,45 @@ def label_pairs(body: JsonObject, allowed: tuple[str, ...]) -> dict[str, str]:
     return {f"label_{sanitized(name)}": str(labels[name]) for name in allowed if name in labels}
 
 
+PodRows = Callable[[Context, PodRecord], Iterator[Row]]
+NodeRows = Callable[[Context, JsonObject], Iterator[Row]]
+
+
 def families(context: Context) -> Families:
     """Families of nodes and pods, by metric name."""
     gaps = context.option("ksm").at("gaps").windows()
-
-    def of_pods(name: str, rows: Callable[[Context, PodRecord], Iterator[Row]]) -> Family:
-        shape = Moment if name in MOMENTS else Constant
-
-        def made() -> Iterator[Entry]:
-            for pod in context.pods:
-                base = {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
-                for labels, value, born in rows(context, pod):
-                    yield entry({**base, **labels}, shape(value), pod.created if born is None else born, gaps)
-
-        return made
-
-    def of_nodes(rows: Callable[[Context, JsonObject], Iterator[Row]]) -> Family:
-        def made() -> Iterator[Entry]:
-            for name, node in context.nodes.items():
-                for labels, value, born in rows(context, node):
-                    begin = context.created(node) if born is None else born
-                    yield entry({"node": name, **labels}, Constant(value), begin, gaps)
-
-        return made
-
-    def phases() -> Iterator[Entry]:
-        for pod in context.pods:
-            for phase in _PHASES:
-                yield _phase(pod, phase, gaps)
-
-    out: Families = {name: of_pods(name, rows) for name, rows in _POD_FAMILIES.items()}
-    out |= {name: of_nodes(rows) for name, rows in _NODE_FAMILIES.items()}
-    out["kube_pod_status_phase"] = phases
+    out: Families = {name: _of_pods(context, name, rows, gaps) for name, rows in _POD_FAMILIES.items()}
+    out |= {name: _of_nodes(context, rows, gaps) for name, rows in _NODE_FAMILIES.items()}
+    out["kube_pod_status_phase"] = lambda: (_phase(pod, phase, gaps) for pod in context.pods for phase in _PHASES)
     return out
+
+
+def _of_pods(context: Context, name: str, rows: PodRows, gaps: Gaps) -> Family:
+    shape = Moment if name in MOMENTS else Constant
+
+    def made() -> Iterator[Entry]:
+        for pod in context.pods:
+            base = {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
+            for labels, value, born in rows(context, pod):
+                yield entry({**base, **labels}, shape(value), pod.created if born is None else born, gaps)
+
+    return made
+
+
+def _of_nodes(context: Context, rows: NodeRows, gaps: Gaps) -> Family:
+    def made() -> Iterator[Entry]:
+        for name, node in context.nodes.items():
+            for labels, value, born in rows(context, node):
+                begin = context.created(node) if born is None else born
+                yield entry({"node": name, **labels}, Constant(value), begin, gaps)
+
+    return made
 
 
 # --- nodes -------------------------------------------------------------------------------------------------
 
 
-def _resources(part: str) -> Callable[[Context, JsonObject], Iterator[Row]]:
+def _resources(part: str) -> NodeRows:
     def rows(context: Context, node: JsonObject) -> Iterator[Row]:
         for name, value in mapping(node, "status", part).items():
             number = amount(value)
@@ -162,7 +162,7 @@ def _tristate(condition: JsonObject) -> Iterator[Row]:
         yield {"condition": text(condition, "type"), "status": option}, float(status == option), None
 
 
-_NODE_FAMILIES: dict[str, Callable[[Context, JsonObject], Iterator[Row]]] = {
+_NODE_FAMILIES: dict[str, NodeRows] = {
     "kube_node_info": _node_info,
     "kube_node_labels": _node_labels,
     "kube_node_spec_unschedulable": _unschedulable,
@@ -226,7 +226,7 @@ def _condition(pod: PodRecord, kind: str) -> JsonObject:
     return next((c for c in entries(pod.body, "status", "conditions") if text(c, "type") == kind), {})
 
 
-def _yes_no(kind: str) -> Callable[[Context, PodRecord], Iterator[Row]]:
+def _yes_no(kind: str) -> PodRows:
     def rows(context: Context, pod: PodRecord) -> Iterator[Row]:
         status = text(_condition(pod, kind), "status").lower()
         for option in ("true", "false", "unknown"):
@@ -241,7 +241,7 @@ def _unscheduled(context: Context, pod: PodRecord) -> Iterator[Row]:
         yield {}, 1.0, None
 
 
-def _moment(kind: str) -> Callable[[Context, PodRecord], Iterator[Row]]:
+def _moment(kind: str) -> PodRows:
     def rows(context: Context, pod: PodRecord) -> Iterator[Row]:
         condition = _condition(pod, kind)
         at = context.offset(condition.get("lastTransitionTime"))
@@ -267,7 +267,7 @@ def _reason(context: Context, pod: PodRecord) -> Iterator[Row]:
             yield {"reason": reason}, 1.0, None
 
 
-def _container_resources(part: str) -> Callable[[Context, PodRecord], Iterator[Row]]:
+def _container_resources(part: str) -> PodRows:
     def rows(context: Context, pod: PodRecord) -> Iterator[Row]:
         for container in pod.containers:
             for name, value in mapping(container, "resources", part).items():
@@ -303,7 +303,7 @@ def _restarts(context: Context, pod: PodRecord) -> Iterator[Row]:
         yield {"container": text(status, "name")}, amount(status.get("restartCount")) or 0.0, pod.started
 
 
-def _state(state: str, *, last: bool = False) -> Callable[[Context, PodRecord], Iterator[Row]]:
+def _state(state: str, *, last: bool = False) -> PodRows:
     def rows(context: Context, pod: PodRecord) -> Iterator[Row]:
         for status in _statuses(pod):
             reason = text(status, "lastState" if last else "state", state, "reason")
@@ -313,7 +313,7 @@ def _state(state: str, *, last: bool = False) -> Callable[[Context, PodRecord], 
     return rows
 
 
-def _flag(key: str) -> Callable[[Context, PodRecord], Iterator[Row]]:
+def _flag(key: str) -> PodRows:
     def rows(context: Context, pod: PodRecord) -> Iterator[Row]:
         for status in _statuses(pod):
             state: JsonValue = status.get(key)
@@ -335,7 +335,7 @@ def _claims(context: Context, pod: PodRecord) -> Iterator[Row]:
         yield labels, 1.0, None
 
 
-_POD_FAMILIES: dict[str, Callable[[Context, PodRecord], Iterator[Row]]] = {
+_POD_FAMILIES: dict[str, PodRows] = {
     "kube_pod_info": _pod_info,
     "kube_pod_owner": _owner,
     "kube_pod_labels": _pod_labels,

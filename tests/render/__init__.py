@@ -1,0 +1,1 @@
+"""How answers and evidence are drawn."""

@@ -1,0 +1,1 @@
+"""Worlds: how they are written, composed, anchored, and what their series show."""
