@@ -24,7 +24,7 @@ from agent.store.keys import derive, install_key
 from agent.store.sqlite import SqliteStore
 from agent.types import Query
 from tools.audit import AuditLog
-from tools.errors import UnknownName
+from tools.errors import PortError, UnknownName
 from tools.gate import Gate
 from tools.policy import default_policy, load_policy
 from tools.redact import Redactor
@@ -139,7 +139,10 @@ def catalogue(known: Mapping[str, Diagnoser]) -> dict[str, NamedQuery]:
 async def _now(target: Target) -> float:
     """Prometheus's time, else the API server's: the agent never reads its own wall clock."""
     if target.prom is not None:
-        return await target.prom.server_time()
+        try:
+            return await target.prom.server_time()
+        except PortError:
+            pass  # The answer goes on without metrics; every query's evidence will say why.
     return await target.kube.server_time()
 
 

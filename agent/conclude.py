@@ -9,6 +9,7 @@ from agent.analysis import kinds
 from agent.analysis.diagnoser import Diagnoser, Survey
 from agent.analysis.gpus import gpu_nodes, running_gpu_pods
 from agent.analysis.overview import overview
+from agent.analysis.readings import spell
 from agent.analysis.signals.telemetry import covered
 from agent.analysis.teams import usage_by_team
 from agent.analysis.timeline import changes
@@ -19,6 +20,7 @@ from agent.verdict import decide
 from tools.types import Evidence, Mode, ResourceRef, Scope, ToolCall
 
 MAX_CHECKED = 12
+MAX_UNSEEN = 5
 MAX_TIMELINE = 12
 """Lines of a kind an answer shows at most; the evidence holds the rest."""
 
@@ -164,16 +166,24 @@ def _missing(view: View, surveys: Iterable[Survey], sharper: Sequence[Missing]) 
 
 
 def _unseen(view: View) -> list[Missing]:
-    """What was denied, unavailable or cut short, each reason named once with all it hit."""
-    by_reason: dict[tuple[str, str], list[str]] = {}
+    """What was denied, unavailable, cut short or partial, each reason named once with all it hit."""
+    by_reason: dict[tuple[str, str], dict[str, None]] = {}
     for evidence in view.every():
+        what = f"{evidence.family} metrics" if evidence.source == "prometheus" else evidence.query
         if not evidence.usable:
-            by_reason.setdefault((evidence.status, evidence.detail), []).append(evidence.query)
-    out: list[Missing] = []
-    for (status, detail), asked in by_reason.items():
-        need = asked[0] if len(asked) == 1 else f"{asked[0]} and {len(asked) - 1} more reads"
-        out.append(Missing(need=need, because=f"{status}: {detail}", causes=("*",)))
-    return out
+            by_reason.setdefault((evidence.status, evidence.detail), {})[what] = None
+        elif partial := _partial(evidence):
+            by_reason.setdefault(("partial", partial), {})[what] = None
+    return [
+        Missing(need=spell(list(asked), MAX_UNSEEN), because=f"{status}: {detail}", causes=("*",))
+        for (status, detail), asked in by_reason.items()
+    ]
+
+
+def _partial(evidence: Evidence) -> str:
+    """The warning that makes a metric answer incomplete; remarks about the query itself are none."""
+    told = evidence.warnings if evidence.source == "prometheus" else ()
+    return next((warning for warning in told if not warning.startswith("PromQL")), "")
 
 
 def only_cited(draft: Diagnosis, lookup: Lookup) -> Diagnosis:

@@ -182,7 +182,8 @@ ORDINARY = words(
     networking next night nobody noon normal number nvidia off office old oom order output overall owned owner
     owners part parts path pending people percent performance period person places plugin point policies policy
     pool pools port ports power pressure price priority process processes prometheus prompt purpose quality
-    question quick quota rank ranks rate rdma ready reason recent release releases replica replicas request
+    question quick quota rank ranks rate rdma ready reason recent release releases replica replicas report
+    reported reporting reports request
     requests reservation reserved resource resources restart restarts result results review rollouts run running
     runs sad saturday scale scaler scaling scheduled scheduler second seconds sense series servers serving
     session set setup shape share shared short side single size sized slot slots slow small somebody someone

@@ -70,6 +70,13 @@ class Settings(Frozen):
         found = seconds(value) if isinstance(value, str) else value
         return None if found == 0 else found
 
+    @field_validator("policy")
+    @classmethod
+    def _there(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"there is no file {value}")
+        return value
+
     @field_validator("request_timeout")
     @classmethod
     def _forward(cls, value: float | None) -> float | None:

@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.settings import Settings
-
 from agent.app import App, Target
 from agent.events import EVENT, Answered, Asked, Event, Failed
 from agent.session import Session
+from agent.settings import Settings
 from agent.types import Diagnosis
 from evals import graders
 from evals.servers.kube.server import KubeServer
@@ -112,14 +111,14 @@ async def record(scenario: Scenario) -> RunRecord:
     try:
         async with asyncio.timeout(DEADLINE):
             return await _record(scenario, begun)
-    except (PlumblineError, OSError, TimeoutError) as error:
-        wrong = isinstance(error, UserError)
+    except Exception as error:  # one broken sample must not lose the others
+        ours = isinstance(error, PlumblineError | OSError | TimeoutError) and not isinstance(error, UserError)
         return RunRecord(
             scenario=scenario.name,
             reasoner="playbook",
             diagnosis=None,
             failure=f"{type(error).__name__}: {error}",
-            infrastructure=not wrong,
+            infrastructure=ours,
             evidence={},
             seconds=time.perf_counter() - begun,
         )

@@ -90,7 +90,7 @@ async def _whole(
     async with open_target(arguments, settings) as opened:
         lock_down(settings, *opened.urls)
         if not arguments.world:  # a world is ours: nothing in it can be harmed
-            await _check(opened, arguments)
+            await _check(opened, arguments, progress)
         target = await with_metrics(opened)
         progress.show(f"connected to {target.cluster}" + (f", metrics from {target.prom_note}" if target.prom else ""))
         async with App.open(settings, target, at=at) as app:
@@ -113,11 +113,11 @@ async def _whole(
             return _end(arguments, app, session, last)
 
 
-async def _check(target: Target, arguments: argparse.Namespace) -> None:
+async def _check(target: Target, arguments: argparse.Namespace, progress: Progress) -> None:
     """Hold the credentials against the mode. Raises CredentialsError in incident mode."""
     accept, hinted = arguments.accept_writable_credentials, [arguments.namespace] if arguments.namespace else []
     for warning in await check_mode(target.kube, arguments.mode, accept=accept, namespaces=hinted):
-        say(f"note: {warning}")
+        progress.note(f"note: {warning}")
 
 
 async def _listen(session: Session, events: AsyncIterator[Event], progress: Progress) -> Event | None:
@@ -179,7 +179,7 @@ def _end(arguments: argparse.Namespace, app: App, session: Session, last: Event 
             return USAGE
         case Failed():
             say(f"{last.message} ({last.hint})" if last.hint else last.message)
-            return USAGE if last.hint else FAILED
+            return USAGE
         case Cancelled() | None:
             say(f"stopped; finish it with: {program()} ask --resume {session.id}")
             return INTERRUPTED

@@ -6,16 +6,18 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
+from typing import TypeAlias
 
 from agent.app import Target
-from agent.identity import dangers
+from agent.identity import dangers, described
 from agent.principal import establish
 from agent.render.document import clean
-from agent.settings import Settings, load_settings
+from agent.settings import ENVIRONMENT, Settings
 from plumbline.cli import FAILED
-from plumbline.targets import open_target
+from plumbline.targets import open_target, settings_of
 from tools import lockdown
 from tools.errors import PlumblineError
 from tools.fields import rfc3339
@@ -23,6 +25,9 @@ from tools.fields import rfc3339
 OURS = ("agent", "tools", "prompts", "evals", "tui", "slackbot", "service")
 SKEW = 30.0
 """Seconds the two servers' clocks may differ."""
+
+
+Say: TypeAlias = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,8 @@ class Check:
 
 def run(arguments: argparse.Namespace) -> int:
     """All checks; 1 when one fails."""
-    settings = load_settings({})
-    checks = [_python(), _state(settings), _foreign()]
+    settings = settings_of(arguments)
+    checks = [_python(), _state(settings), _foreign(), _settings(settings)]
     for check in checks:
         print(check, flush=True)
     checks += asyncio.run(_target(arguments, settings))
@@ -66,6 +71,16 @@ def _state(settings: Settings) -> Check:
     except OSError as error:
         return Check("fail", "state directory", f"{directory}: {error.strerror}; set PLUMBLINE_STATE_DIR")
     return Check("ok", "state directory", str(directory))
+
+
+def _settings(settings: Settings) -> Check:
+    """What is set, and by whom; a variable that nobody reads is most likely misspelt."""
+    known = {f"{ENVIRONMENT}{name.upper()}" for name in (*Settings.model_fields, "config")}
+    odd = sorted(n for n in os.environ if n.startswith(ENVIRONMENT) and n not in known)
+    if odd:
+        return Check("warn", "settings", f"{', '.join(odd)} in the environment means nothing; check the spelling")
+    shown = ", ".join(f"{name} by {source}" for name, source in settings.sources.items())
+    return Check("ok", "settings", shown or "defaults")
 
 
 def _lockdown(settings: Settings) -> Check:
@@ -97,16 +112,14 @@ async def _target(arguments: argparse.Namespace, settings: Settings) -> list[Che
             principal = await establish(target.kube)
             note("ok", "identity", f"{principal.user} ({principal.established})")
             found = await dangers(target.kube)
-            words = ", ".join(dict.fromkeys(d.what for d in found))
-            note("warn" if found else "ok", "rights", f"may also {words}" if words else "read-only")
+            note("warn" if found else "ok", "rights", described(found) if found else "read-only")
             await _metrics(target, note)
     except PlumblineError as error:
         note("fail", "api server", str(error))
     return out
 
 
-async def _metrics(target: Target, note: object) -> None:
-    say = note if callable(note) else print
+async def _metrics(target: Target, say: Say) -> None:
     if target.prom is None:
         say("warn", "prometheus", target.prom_note)
         return

@@ -62,21 +62,28 @@ def guarded(arguments: argparse.Namespace) -> int:
         _silence()
         return 0
     except Exception as error:
-        if getattr(arguments, "verbose", False):
-            traceback.print_exc()
-        say(f"a bug: {type(error).__name__}: {error}"[:300] + _kept(error))
+        _report(error, verbose=getattr(arguments, "verbose", False))
         return FAILED
 
 
-def _kept(error: BaseException) -> str:
-    """Keep the traceback, redacted, in the state directory; says where."""
+def _report(error: Exception, *, verbose: bool) -> None:
+    """Tell of a bug in one line; the traceback goes to a file, and to stderr where it was asked for. All redacted."""
     from tools.redact import Redactor
 
+    redactor = Redactor(os.urandom(32))
+    text, _ = redactor.text("".join(traceback.format_exception(error)))
+    if verbose:
+        sys.stderr.write(text)
+    said, _ = redactor.text(f"a bug: {type(error).__name__}: {error}")
+    say(said[:300] + _kept(text))
+
+
+def _kept(text: str) -> str:
+    """Keep a report in the state directory; says where."""
     try:
         directory = Path(os.environ.get("PLUMBLINE_STATE_DIR") or default_state_dir())
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / f"crash-{int(time.time())}-{os.getpid()}.txt"
-        text, _ = Redactor(os.urandom(32)).text("".join(traceback.format_exception(error)))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)

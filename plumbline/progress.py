@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sys
 from typing import TextIO
 
 from agent.events import CallFinished, CallStarted, Degraded, Event, FindingMade, Planned
 from agent.render.document import clean
+
+ERASE = "\r\x1b[2K"
 
 
 class Progress:
@@ -20,24 +24,23 @@ class Progress:
         self.show("connecting")
 
     def show(self, text: str) -> None:
-        """Replace the passing line."""
+        """Replace the passing line; it never wraps, or it could not be taken away again."""
         if self._live:
-            self._stream.write(f"\r\x1b[2K{clean(text)[:100]}")
-            self._stream.flush()
+            self._write(f"{ERASE}{clean(text)[: shutil.get_terminal_size().columns - 1]}")
 
     def keep(self, text: str) -> None:
-        """Write a lasting line above the passing one."""
-        if self._live:
-            self._stream.write("\r\x1b[2K")
+        """Write a lasting line where somebody watches or asked for it."""
         if self._live or self._verbose:
-            self._stream.write(f"{clean(text)}\n")
-            self._stream.flush()
+            self.note(text)
+
+    def note(self, text: str) -> None:
+        """Write a lasting line, whoever reads."""
+        self._write(f"{ERASE if self._live else ''}{clean(text)}\n")
 
     def close(self) -> None:
         """Take the passing line away."""
         if self._live:
-            self._stream.write("\r\x1b[2K")
-            self._stream.flush()
+            self._write(ERASE)
 
     def hear(self, event: Event) -> None:
         """Draw one event."""
@@ -54,6 +57,11 @@ class Progress:
             case FindingMade():
                 self.show(f"found {event.finding.cause}: {event.finding.title}")
             case Degraded():
-                self.keep(f"note: {event.what}: {event.because}")
+                self.note(f"note: {event.what}: {event.because}")
             case _:
                 pass
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # nobody left to watch is no reason to fail
+            self._stream.write(text)
+            self._stream.flush()

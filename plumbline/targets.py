@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -113,10 +113,8 @@ async def _prometheus(settings: Settings, kube: LiveKube) -> tuple[LiveProm | No
 
 def lock_down(settings: Settings, *urls: str) -> None:
     """Give up what reading never needs: starting programs, writing elsewhere, other ports. Best effort."""
-    try:
+    with suppress(OSError):  # opening the store says what is wrong, in words for the user
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        pass  # opening the store says so, in words for the user
     ports = {DNS_PORT}
     for url in urls:
         parts = urlsplit(url)

@@ -10,16 +10,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-from evals.servers.prom.real import RealPrometheus
+from typing import TYPE_CHECKING
 
 from evals import runner
 from evals.servers.kube.server import KubeServer
 from evals.servers.prom.server import PromServer
 from evals.world.catalogue import worlds
 from evals.world.load import load
+from evals.world.model import World
 from plumbline.times import duration
 from tools.errors import SettingsError
+
+if TYPE_CHECKING:
+    from evals.servers.prom.real import RealPrometheus
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -49,7 +52,7 @@ async def _serve(arguments: argparse.Namespace, history: float) -> int:
     world = load(arguments.name, anchor=time.time() if arguments.anchor == "now" else None)
     kube = KubeServer(world, port=arguments.kube_port)
     kube_url = await kube.start()
-    real = RealPrometheus(world, binary=arguments.prometheus_bin, history=history) if arguments.prometheus_bin else None
+    real = _real(world, arguments.prometheus_bin, history) if arguments.prometheus_bin else None
     served = PromServer(world, port=arguments.prom_port) if real is None else None
     try:
         prom_url = await asyncio.to_thread(real.start) if real else await served.start() if served else ""
@@ -70,6 +73,12 @@ async def _serve(arguments: argparse.Namespace, history: float) -> int:
             await served.stop()
         await kube.stop()
     return 0
+
+
+def _real(world: World, binary: str, history: float) -> RealPrometheus:
+    from evals.servers.prom.real import RealPrometheus
+
+    return RealPrometheus(world, binary=binary, history=history)
 
 
 def _kubeconfig(kube: KubeServer, wanted: str | None) -> Path:

@@ -25,6 +25,8 @@ from tools.errors import CredentialsError
 
 PLUGIN_SECONDS: Final = 30.0
 """A plugin that asks a browser or a person never answers in this time, and must not: nobody is there to answer."""
+END_SECONDS: Final = 2.0
+"""How long a killed plugin may take to be gone; a child that left its group may hold the pipes open."""
 OUTPUT_BYTES: Final = 1 << 20
 API_VERSIONS: Final = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
@@ -61,28 +63,32 @@ async def run_plugin(
             f"{program} speaks {api_version[:60] or 'no version'}", hint=f"use a plugin for {API_VERSIONS[0]}"
         )
     info = {"apiVersion": api_version, "kind": "ExecCredential", "spec": {"interactive": False}}
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *args,
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=PIPE,
-        env={**os.environ, **env, "KUBERNETES_EXEC_INFO": json.dumps(info)},
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(seconds):
-            out, err = await _drain(process)
-            code = await process.wait()
-    except TimeoutError as error:
-        raise CredentialsError(f"{program} gave no credential in {seconds:g} s", hint="log in with it first") from error
-    finally:
-        await _end(process)
+    given = {**os.environ, **env, "KUBERNETES_EXEC_INFO": json.dumps(info)}
+    code, out, err = await _run(program, args, given, seconds)
     if code != 0:
         said = " ".join(err.decode("utf-8", "replace").split())[:200]
         said = "".join(c for c in said if c.isprintable())
         raise CredentialsError(f"{program} failed with code {code}: {said}", hint="log in with it first")
     return _issued(program, out)
+
+
+async def _run(program: str, args: Sequence[str], env: Mapping[str, str], seconds: float) -> tuple[int, bytes, bytes]:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program, *args, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=env, start_new_session=True
+        )
+    except OSError as error:
+        raise CredentialsError(f"{program} cannot be run: {error.strerror}", hint="install it again") from error
+    try:
+        async with asyncio.timeout(seconds):
+            out, err = await _drain(process)
+            if max(len(out), len(err)) > OUTPUT_BYTES:
+                raise CredentialsError(f"{program} wrote more than 1 MiB", hint="this is no credential plugin")
+            return await process.wait(), out, err
+    except TimeoutError as error:
+        raise CredentialsError(f"{program} gave no credential in {seconds:g} s", hint="log in with it first") from error
+    finally:
+        await _end(process)
 
 
 def _program(command: str, folder: Path, hint: str) -> str:
@@ -97,24 +103,38 @@ def _program(command: str, folder: Path, hint: str) -> str:
 async def _drain(process: Process) -> tuple[bytes, bytes]:
     assert process.stdout is not None  # both were asked for as pipes
     assert process.stderr is not None
-    out, err = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
+    out, err = await asyncio.gather(_bounded(process.stdout, process), _bounded(process.stderr, process))
     return out, err
 
 
-async def _bounded(stream: asyncio.StreamReader) -> bytes:
+async def _bounded(stream: asyncio.StreamReader, process: Process) -> bytes:
+    """All of a stream, or a little more than OUTPUT_BYTES of it: then the plugin is killed."""
     held = bytearray()
-    while chunk := await stream.read(1 << 16):
+    while len(held) <= OUTPUT_BYTES and (chunk := await stream.read(1 << 16)):
         held += chunk
-        if len(held) > OUTPUT_BYTES:
-            raise CredentialsError("a credential plugin wrote more than 1 MiB", hint="this is no credential plugin")
+    if len(held) > OUTPUT_BYTES:
+        _kill(process)
     return bytes(held)
 
 
-async def _end(process: Process) -> None:
-    """Make sure that nothing of the plugin runs on, and that its exit is collected."""
+def _kill(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+
+
+async def _end(process: Process) -> None:
+    """Kill whatever of the plugin still runs, and collect its exit. What it left in the pipes is thrown away:
+    a full pipe would keep asyncio from noticing the exit."""
+    _kill(process)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            await asyncio.gather(_discard(process.stdout), _discard(process.stderr))
+            await process.wait()
+
+
+async def _discard(stream: asyncio.StreamReader | None) -> None:
+    while stream is not None and await stream.read(1 << 16):
+        pass
 
 
 def _issued(program: str, out: bytes) -> Issued:

@@ -108,7 +108,7 @@ class Evidence(Frozen):
 
 
 class EvidenceRef(Frozen):
-    """A quotation: `value` stands at `path` of `evidence`. The path is a JSON Pointer whose first token is a row key."""
+    """A quotation: `value` stands at `path` of `evidence`, a JSON Pointer whose first token is a row key."""
 
     evidence: str
     path: str

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.settings import Settings
 from aiohttp import ClientSession
 
 from agent.app import App, Target
 from agent.events import Answered, Failed
+from agent.settings import Settings
 from agent.types import Diagnosis
 from evals.servers.canned import Canned, Key, Recorder, serve
 from evals.servers.kube.server import KubeServer

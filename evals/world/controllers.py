@@ -375,16 +375,8 @@ def _job_set(body: JsonObject, plan: Plan, place: Place) -> Made:
             "template": with_labels(mapping(template, "template"), labels),
         },
     }
-    _default(
-        body,
-        "status",
-        {
-            "restarts": 0,
-            "replicatedJobsStatus": [
-                {"name": replicated, "ready": 1, "active": 1, "succeeded": 0, "failed": 0, "suspended": 0}
-            ],
-        },
-    )
+    counts: JsonObject = {"ready": 1, "active": 1, "succeeded": 0, "failed": 0, "suspended": 0}
+    _default(body, "status", {"restarts": 0, "replicatedJobsStatus": [{"name": replicated, **counts}]})
     return [job, *_job(job, plan, place)]
 
 

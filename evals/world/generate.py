@@ -24,12 +24,20 @@ NOW = 1_778_594_400.0
 """2026-05-12T14:00:00Z"""
 TEAMS = ("search", "research", "speech", "vision", "ranking", "platform")
 MODEL = "NVIDIA-H100-80GB-HBM3"
+NODE_INFO: JsonObject = {
+    "kubeletVersion": "v1.36.2",
+    "kernelVersion": "6.8.0-64-generic",
+    "osImage": "Ubuntu 24.04.3 LTS",
+    "containerRuntimeVersion": "containerd://2.1.4",
+    "operatingSystem": "linux",
+    "architecture": "amd64",
+}
 SIZES = (8, 4, 2, 1, 1)
 """GPUs of a pod, in turn."""
 
 
 def big_fleet(nodes: int = 1000, gpus_per_node: int = 8, pods: int = 10_000, seed: int = 1) -> World:
-    """A healthy fleet of that size. GPU pods take every GPU they fit on; the rest of `pods` ask for none."""
+    """A healthy fleet of that size. GPU pods fill node after node; the rest of `pods` ask for none."""
     rng = random.Random(seed)
     bodies = [*_namespaces(), *_nodes(nodes, gpus_per_node), *_exporters(nodes)]
     left = pods - sum(body["kind"] == "Pod" for body in bodies)
@@ -112,14 +120,7 @@ def _node(number: int, gpus: int) -> JsonObject:
             "capacity": resources,
             "allocatable": dict(resources),
             "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
-            "nodeInfo": {
-                "kubeletVersion": "v1.36.2",
-                "kernelVersion": "6.8.0-64-generic",
-                "osImage": "Ubuntu 24.04.3 LTS",
-                "containerRuntimeVersion": "containerd://2.1.4",
-                "operatingSystem": "linux",
-                "architecture": "amd64",
-            },
+            "nodeInfo": dict(NODE_INFO),
             "conditions": [
                 {"type": "MemoryPressure", "status": "False", "reason": "KubeletHasSufficientMemory", **healthy},
                 {"type": "Ready", "status": "True", "reason": "KubeletReady", **healthy},

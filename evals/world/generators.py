@@ -1,241 +1,53 @@
-"""Series as functions of time, evaluated for the window asked and never expanded.
+"""Generators: the shapes of shapes.py, and what is made of them: signals, sums, steps, counters.
 
-Rules: sample i lies at `i * step` seconds from the world's now; a value is a pure function of (seed, i), so any
-window, asked in any order, agrees with any other. `integral` gives running totals, in closed form wherever there
-is one, so a counter is monotone and consistent without walking its history.
+This is the module to import; a series is a function of time, evaluated for the window asked and never expanded.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from dataclasses import dataclass, replace
 
-from evals.world import noise
+from evals.world.shapes import (
+    DAY,
+    DISTANT,
+    NO_SIGNALS,
+    Bursts,
+    Constant,
+    Daily,
+    Generator,
+    Grid,
+    Moment,
+    Noise,
+    Pulse,
+    Ramp,
+    Saw,
+)
 
-DAY = 86_400.0
-DISTANT = -30 * DAY
-"""A counter without a beginning started to count here, seconds from now."""
-_CHUNK = 512
-_MEMO_LIMIT = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Samples first … first + count − 1, `step` seconds apart, of a series whose first sample is `born`."""
-
-    first: int
-    count: int
-    step: float
-    born: int | None = None
-    signals: Mapping[str, Generator] = field(default_factory=dict)
-    """What `of: NAME` refers to: the other signals of the same pod or GPU."""
-    anchor: float = 0.0
-    """Unix time of the world's now, for the few series whose value is a time."""
-
-    def at(self, index: int) -> Grid:
-        """The single sample `index`."""
-        return replace(self, first=index, count=1)
-
-    @property
-    def times(self) -> list[float]:
-        """Seconds from now of each sample."""
-        return [index * self.step for index in range(self.first, self.first + self.count)]
-
-
-class Generator:
-    """Base of all generators. Subclasses give `values`; `integral` falls back on memoised sums of it."""
-
-    def values(self, seed: int, grid: Grid) -> Sequence[float]:
-        """The samples of the grid."""
-        raise NotImplementedError
-
-    def integral(self, seed: int, grid: Grid) -> Sequence[float]:
-        """Running total (value × seconds) before each sample, up to a constant per series."""
-        origin = (grid.born if grid.born is not None else round(DISTANT / grid.step)) // _CHUNK
-        last = (grid.first + grid.count - 1) // _CHUNK
-        sums = _chunk_sums(self, seed, grid, origin, last)
-        first_chunk = grid.first // _CHUNK
-        base = sums[max(0, first_chunk - origin)]
-        start = first_chunk * _CHUNK
-        values = self.values(seed, replace(grid, first=start, count=grid.first + grid.count - start))
-        totals = list(accumulate((value * grid.step for value in values[:-1]), initial=base))
-        return totals[grid.first - start :]
-
-
-_memo: dict[tuple[int, int, float, int, int], tuple[Generator, list[float]]] = {}
-
-
-def _chunk_sums(generator: Generator, seed: int, grid: Grid, origin: int, last: int) -> list[float]:
-    """Totals before each chunk from `origin` to `last`, extended as far as needed and remembered."""
-    key = (id(generator), seed, grid.step, origin, id(grid.signals))
-    if len(_memo) > _MEMO_LIMIT:
-        _memo.clear()
-    _, sums = _memo.setdefault(key, (generator, [0.0]))
-    for chunk in range(origin + len(sums) - 1, last):
-        values = generator.values(seed, replace(grid, first=chunk * _CHUNK, count=_CHUNK))
-        sums.append(sums[-1] + sum(values) * grid.step)
-    return sums
-
-
-# --- shapes with a closed form -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Constant(Generator):
-    """Always the same."""
-
-    value: float
-
-    def values(self, seed: int, grid: Grid) -> Sequence[float]:
-        return [self.value] * grid.count
-
-    def integral(self, seed: int, grid: Grid) -> Sequence[float]:
-        return [self.value * x for x in grid.times]
-
-
-@dataclass(frozen=True, slots=True)
-class Moment(Generator):
-    """A Unix time, given as an offset from the world's now."""
-
-    offset: float
-
-    def values(self, seed: int, grid: Grid) -> Sequence[float]:
-        return [grid.anchor + self.offset] * grid.count
-
-
-@dataclass(frozen=True, slots=True)
-class Noise(Generator):
-    """Normal noise around a mean; `spread` is the standard deviation, clipped at 2.5 of them."""
-
-    mean: float
-    spread: float
-    salt: int = 0
-
-    def values(self, seed: int, grid: Grid) -> Sequence[float]:
-        mean, spread = self.mean, self.spread
-        return [mean + spread * z for z in noise.deviates(seed ^ self.salt, grid.first, grid.count)]
-
-    def integral(self, seed: int, grid: Grid) -> Sequence[float]:
-        sums = noise.running(seed ^ self.salt, grid.first, grid.count)
-        scale = self.spread * grid.step
-        return [self.mean * x + scale * total for x, total in zip(grid.times, sums, strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class Ramp(Generator):
-    """`before` until `start`, then in a straight line to `after` at `end`, and `after` from there on."""
-
-    before: float
-    after: float
-    start: float
-    end: float
-
-    def values(self, seed: int, grid: Grid) -> Sequence[float]:
-        slope = (self.after - self.before) / (self.end - self.start)
-        return [self.before + slope * (min(max(x, self.start), self.end) - self.start) for x in grid.times]
-
-    def integral(self, seed: int, grid: Grid) -> Sequence[float]:
-        half = (self.after - self.before) / (self.end - self.start) / 2
-        out = []
-        for x in grid.times:
-            inside = min(max(x, self.start), self.end) - self.start
-            beyond = max(0.0, x - self.end) * (self.after - self.before)
-            out.append(self.before * x + half * inside * inside + beyond)
-        return out
-
-
-@dataclass(frozen=True, slots=True)
-class Saw(Generator):
-    """Rises from `low` to `high` over each period, then falls back at once."""
-
-    low: float
-    high: float
-    period: float
-    phase: float = 0.0
-
-    def values(self, seed: int, grid: Grid) -> Sequence[float]:
-        slope = (self.high - self.low) / self.period
-        return [self.low + slope * ((x - self.phase) % self.period) for x in grid.times]
-
-    def integral(self, seed: int, grid: Grid) -> Sequence[float]:
-        whole = self.period * (self.low + self.high) / 2
-        half = (self.high - self.low) / self.period / 2
-        out = []
-        for x in grid.times:
-            turns, rest = divmod(x - self.phase, self.period)
-            out.append(turns * whole + self.low * rest + half * rest * rest)
-        return out
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse(Generator):
-    """`high` for `width` seconds at the start of each period, `low` for the rest of it."""
-
-    low: float
-    high: float
-    period: float
-    width: float
-    phase: float = 0.0
-
-    def values(self, seed: int, grid: Grid) -> Sequence[float]:
-        return [self.high if (x - self.phase) % self.period < self.width else self.low for x in grid.times]
-
-    def integral(self, seed: int, grid: Grid) -> Sequence[float]:
-        extra = self.high - self.low
-        out = []
-        for x in grid.times:
-            turns, rest = divmod(x - self.phase, self.period)
-            out.append(self.low * (x - self.phase) + extra * (turns * self.width + min(rest, self.width)))
-        return out
-
-
-@dataclass(frozen=True, slots=True)
-class Daily(Generator):
-    """A cosine over 24 hours between `low` and `high`; `peak` is the time of one maximum, seconds from now."""
-
-    low: float
-    high: float
-    peak: float
-
-    def values(self, seed: int, grid: Grid) -> Sequence[float]:
-        middle, half, turn = (self.low + self.high) / 2, (self.high - self.low) / 2, 2 * math.pi / DAY
-        return [middle + half * math.cos((x - self.peak) * turn) for x in grid.times]
-
-    def integral(self, seed: int, grid: Grid) -> Sequence[float]:
-        middle, half, turn = (self.low + self.high) / 2, (self.high - self.low) / 2, 2 * math.pi / DAY
-        return [middle * x + half / turn * math.sin((x - self.peak) * turn) for x in grid.times]
-
-
-@dataclass(frozen=True, slots=True)
-class Bursts(Generator):
-    """`base`, and once in every `every` seconds, at a moment chosen by the seed, `height` for `length` seconds."""
-
-    base: float
-    height: float
-    every: float
-    length: float
-    salt: int = 0
-
-    def _rest(self, seed: int, x: float) -> tuple[float, float]:
-        turns, rest = divmod(x, self.every)
-        start = noise.uniform(seed ^ self.salt, int(turns)) * (self.every - self.length)
-        return turns, rest - start
-
-    def values(self, seed: int, grid: Grid) -> Sequence[float]:
-        return [self.height if 0 <= self._rest(seed, x)[1] < self.length else self.base for x in grid.times]
-
-    def integral(self, seed: int, grid: Grid) -> Sequence[float]:
-        extra = self.height - self.base
-        out = []
-        for x in grid.times:
-            turns, rest = self._rest(seed, x)
-            out.append(self.base * x + extra * (turns * self.length + min(max(rest, 0.0), self.length)))
-        return out
-
-
-# --- combinations ------------------------------------------------------------------------------------------
+__all__ = [
+    "DAY",
+    "DISTANT",
+    "NO_SIGNALS",
+    "Bound",
+    "Bursts",
+    "Clamp",
+    "Constant",
+    "Counter",
+    "Daily",
+    "Generator",
+    "Grid",
+    "Linear",
+    "Moment",
+    "Noise",
+    "Product",
+    "Pulse",
+    "Ramp",
+    "Saw",
+    "Signal",
+    "Steps",
+    "Sum",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +57,11 @@ class Signal(Generator):
     name: str
 
     def values(self, seed: int, grid: Grid) -> Sequence[float]:
+        """The samples of the grid."""
         return grid.signals[self.name].values(seed, grid)
 
     def integral(self, seed: int, grid: Grid) -> Sequence[float]:
+        """Running totals before each sample."""
         return grid.signals[self.name].integral(seed, grid)
 
 
@@ -260,9 +74,11 @@ class Bound(Generator):
     signals: Mapping[str, Generator]
 
     def values(self, seed: int, grid: Grid) -> Sequence[float]:
+        """The samples of the grid."""
         return self.of.values(self.seed, replace(grid, signals=self.signals))
 
     def integral(self, seed: int, grid: Grid) -> Sequence[float]:
+        """Running totals before each sample."""
         return self.of.integral(self.seed, replace(grid, signals=self.signals))
 
 
@@ -279,10 +95,12 @@ class Linear(Generator):
         return replace(grid, first=grid.first - round(self.lag / grid.step)) if self.lag else grid
 
     def values(self, seed: int, grid: Grid) -> Sequence[float]:
+        """The samples of the grid."""
         scale, offset = self.scale, self.offset
         return [offset + scale * value for value in self.of.values(seed, self._late(grid))]
 
     def integral(self, seed: int, grid: Grid) -> Sequence[float]:
+        """Running totals before each sample."""
         totals = self.of.integral(seed, self._late(grid))
         if not self.offset:
             return [self.scale * total for total in totals]
@@ -296,9 +114,11 @@ class Sum(Generator):
     parts: tuple[Generator, ...]
 
     def values(self, seed: int, grid: Grid) -> Sequence[float]:
+        """The samples of the grid."""
         return [sum(row) for row in zip(*(part.values(seed, grid) for part in self.parts), strict=True)]
 
     def integral(self, seed: int, grid: Grid) -> Sequence[float]:
+        """Running totals before each sample."""
         return [sum(row) for row in zip(*(part.integral(seed, grid) for part in self.parts), strict=True)]
 
 
@@ -309,6 +129,7 @@ class Product(Generator):
     parts: tuple[Generator, ...]
 
     def values(self, seed: int, grid: Grid) -> Sequence[float]:
+        """The samples of the grid."""
         rows = zip(*(part.values(seed, grid) for part in self.parts), strict=True)
         return [math.prod(row) for row in rows]
 
@@ -323,6 +144,7 @@ class Clamp(Generator):
     whole: bool = False
 
     def values(self, seed: int, grid: Grid) -> Sequence[float]:
+        """The samples of the grid."""
         low, high = self.low, self.high
         values = self.of.values(seed, grid)
         if low > -math.inf or high < math.inf:
@@ -343,6 +165,7 @@ class Steps(Generator):
         return [(None, self.before), *later]
 
     def values(self, seed: int, grid: Grid) -> Sequence[float]:
+        """The samples of the grid."""
         pieces = self._pieces(grid)
         end = grid.first + grid.count
         out: list[float] = []
@@ -355,6 +178,7 @@ class Steps(Generator):
         return out
 
     def integral(self, seed: int, grid: Grid) -> Sequence[float]:
+        """Running totals before each sample."""
         pieces = self._pieces(grid)
         end = grid.first + grid.count
         out: list[float] = []
@@ -384,6 +208,7 @@ class Counter(Generator):
     whole: bool = False
 
     def values(self, seed: int, grid: Grid) -> Sequence[float]:
+        """The samples of the grid."""
         born = grid.born if grid.born is not None else round(DISTANT / grid.step)
         starts = [born, *(s for s in sorted(round(r / grid.step) for r in self.resets) if s > born)]
         end = grid.first + grid.count

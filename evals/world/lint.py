@@ -15,14 +15,13 @@ from pydantic import JsonValue
 from evals.world.compose import Made
 from evals.world.exporters.context import GPU, MIG_PREFIX, Context
 from evals.world.layers import known_worlds
-from evals.world.load import Blueprint, anchored, blueprint
+from evals.world.load import Blueprint, blueprint
 from evals.world.manifests import Identity, entries, mapping, printed, text, uid_of
 from evals.world.metrics import read_metrics
-from evals.world.model import Matcher
 from evals.world.places import Place
 from evals.world.profiles import Subject
 from evals.world.quantity import amount
-from evals.world.series import Pattern, WorldSeries
+from evals.world.series import Pattern
 from tools.documents import field_name, nearest
 from tools.errors import DocumentError, UserError
 from tools.types import JsonObject
@@ -199,13 +198,13 @@ _NEEDS_SPEC = {"Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "J
 # --- metrics -----------------------------------------------------------------------------------------------
 
 
-def _series(plan: Blueprint) -> Iterator[DocumentError]:
-    """Every family can be made; a signal that refers to nothing comes out here."""
-    series = anchored(plan).series
-    assert isinstance(series, WorldSeries)
-    for name in series.names:
+def _signals(plan: Blueprint) -> Iterator[DocumentError]:
+    """A signal that refers to nothing, or to itself, comes out when the signals of its subject are put together."""
+    profiles = plan.metrics.profiles
+    for subject in _subjects(plan):
+        default = "node" if not (subject.pod or subject.hpa or subject.gpu is not None) else "serving"
         try:
-            series.select([Matcher("__name__", "=", name)], plan.now - 120, plan.now)
+            profiles.signals(subject, "hpa" if subject.hpa else default)
         except DocumentError as error:
             yield error
             return
@@ -287,7 +286,7 @@ CHECKS: tuple[Check, ...] = (
     _events,
     _logs,
     _idle_rules,
-    _series,
+    _signals,
 )
 
 

@@ -36,7 +36,7 @@ EXPORTERS: dict[str, tuple[str, ...]] = {
     "ksm": ("off", "gaps"),
     "vllm": ("off", "gaps"),
     "cadvisor": ("off", "gaps", "pressure"),
-    "kueue": ("off", "gaps", "resources", "honor_labels"),
+    "kueue": ("off", "gaps", "resources", "follower"),
     "keda": ("off", "gaps", "honor_labels"),
     "epp": ("off", "gaps"),
     "gateway": ("off", "gaps"),

@@ -38,7 +38,7 @@ class SeriesSource(Protocol):
     """Where samples come from; generators answer lazily, for the window asked only."""
 
     def select(self, matchers: Sequence[Matcher], start: float, end: float) -> list[RawSeries]:
-        """Series that match, each with its samples in the closed window [start, end]; series without any are left out."""
+        """Series that match, with their samples in the closed window [start, end]; those without any are left out."""
         ...
 
     def label_sets(self, matchers: Sequence[Matcher], start: float, end: float) -> Iterable[Mapping[str, str]]:

@@ -25,14 +25,14 @@ GPU = (
     "busy", "sm", "occupancy", "tensor", "fp16", "fp32", "dram", "fb", "power", "temp", "sm_clock",
     "mem_clock", "pcie_rx", "pcie_tx", "nvlink", "xid", "pcie_replay", "ecc_sbe", "ecc_dbe",
     "correctable_rows", "uncorrectable_rows", "remap_failure", "remap_pending", "thermal_violation",
-    "power_violation", "link_width", "link_gen", "nvlink_errors", "clock_events",
+    "power_violation", "link_width", "link_gen", "nvlink_errors",
 )  # fmt: skip
 CONTAINER = (
     "cpu", "memory", "throttled", "fs_reads", "fs_writes", "net_rx", "net_tx", "cpu_wait", "io_wait",
     "memory_wait",
 )  # fmt: skip
 NODE = (
-    "ib_tx", "ib_rx", "ib_errors", "ib_link_downed", "node_cpu", "node_memory",
+    "ib_tx", "ib_rx", "ib_errors", "ib_link_downed", "node_cpu",
 )  # fmt: skip
 HPA = (
     "desired", "current",
@@ -312,7 +312,6 @@ DEFAULTS: dict[str, dict[str, g.Generator]] = {
         "ib_errors": _ZERO,
         "ib_link_downed": _ZERO,
         "node_cpu": _noise("node_cpu", 0.12, 0.01),
-        "node_memory": g.Constant(0.2),
     },
     "hpa": {},
 }

@@ -13,13 +13,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from evals.world.generators import Generator, Grid
+from evals.world.generators import NO_SIGNALS, Generator, Grid
 from evals.world.model import Clock, Matcher, RawSeries
 from evals.world.noise import uniform
 
 STALE = struct.unpack(">d", bytes.fromhex("7ff0000000000002"))[0]
 """Prometheus's staleness marker (prometheus/model/value)."""
-_NO_SIGNALS: Mapping[str, Generator] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Entry:
     gaps: tuple[tuple[float, float], ...] = ()
     dropout: float = 0.0
     """Share of samples that are missing at random."""
-    signals: Mapping[str, Generator] = field(default_factory=lambda: _NO_SIGNALS)
+    signals: Mapping[str, Generator] = field(default_factory=lambda: NO_SIGNALS)
     points: tuple[Sequence[float], Sequence[float]] | None = None
     """Recorded samples (offsets, values) instead of a generator."""
 
@@ -113,6 +112,7 @@ class _Table:
         self._by_label: dict[str, dict[str, list[int]]] = {}
 
     def by_label(self, label: str) -> dict[str, list[int]]:
+        """Value of the label → positions of the entries that have it."""
         found = self._by_label.get(label)
         if found is None:
             found = {}

@@ -150,6 +150,7 @@ class FaultServer:
     seen: list[Seen] = field(default_factory=list)
     answer: Answer = healthy
     port: int = 0
+    connections: int = 0
     _server: asyncio.Server | None = None
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -188,6 +189,7 @@ class FaultServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.connections += 1
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while (seen := await _request(reader)) is not None:

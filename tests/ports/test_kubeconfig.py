@@ -56,7 +56,7 @@ def test_an_unknown_context_names_the_near_ones(tmp_path: Path) -> None:
 
 
 def test_no_kubeconfig_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(CredentialsError, match="no kubeconfig at .*--kubeconfig FILE or set KUBECONFIG"):
+    with pytest.raises(CredentialsError, match=r"no kubeconfig at .*--kubeconfig FILE or set KUBECONFIG"):
         load(str(tmp_path / "absent"), None, {})
     with pytest.raises(CredentialsError, match="no kubeconfig at"):
         load(None, None, {"KUBECONFIG": str(tmp_path / "absent")})
@@ -92,7 +92,7 @@ def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path) -> None:
     [
         ("", "no current context"),
         ("[]", "not a kubeconfig"),
-        ("a: [", "config:1"),
+        ("a: [", "config:[12]: not YAML"),
         ("a: &x 1\nb: *x", "config:1"),
         ("current-context: gone", "no context named 'gone'"),
         ("contexts: [{name: a, context: {cluster: b}}]\ncurrent-context: a", "no cluster named 'b'"),
@@ -121,9 +121,12 @@ def test_a_broken_kubeconfig_is_one_clear_line(tmp_path: Path, text: str, said: 
         ({"server": "https://h", "proxy-url": "socks5://p"}, {}, "proxy-url"),
         ({"server": "https://h", "certificate-authority-data": "bm8gY2VydA=="}, {}, "cannot be used"),
         ({"server": "ssh://h"}, {}, "no API server address"),
+        ({"server": "https://h:99999"}, {}, "no API server address"),
+        ({"server": "https://[::1"}, {}, "no API server address"),
         ({"server": "https://u:p@h"}, {}, "no API server address"),
         ({}, {}, "no API server address"),
         ({"server": "https://h"}, {"token": "a\r\nX: y"}, "no header may carry"),
+        ({"server": "https://h"}, {"as": "a\nb"}, "no header may carry"),
     ],
 )
 async def test_a_login_that_cannot_work_is_one_clear_line(
@@ -167,18 +170,22 @@ async def test_impersonation_sends_user_and_every_group(tmp_path: Path) -> None:
 # --- TLS -----------------------------------------------------------------------------------------------------
 
 
+def _openssl(folder: Path, *args: str) -> None:
+    subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True, timeout=30)
+
+
 def _certificates(folder: Path) -> None:
     """A CA, a server certificate for 127.0.0.1 and a client certificate, for a day."""
-    run = lambda *args: subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True, timeout=30)  # noqa: E731
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    run("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "1", "-subj", "/CN=test CA",
+    _openssl(folder, "req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "1",
+        "-subj", "/CN=test CA",
         "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
     for name, extra in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "extendedKeyUsage=clientAuth")):
         (folder / "ext").write_text(
             f"{extra}\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\nbasicConstraints=CA:false"
         )
-        run("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "1",
+        _openssl(folder, "req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "1",
             "-out", f"{name}.pem", "-extfile", "ext")  # fmt: skip
 
 

@@ -14,7 +14,9 @@ POD = ResourceRef(version="v1", kind="Pod", namespace="search", name="batch-0")
 
 def claim(text: str, *evidence: str) -> Claim:
     """A claim that quotes one value of each piece of evidence."""
-    return Claim(text=text, refs=tuple(EvidenceRef(evidence=name, path="/row/spec/value", value=80) for name in evidence))
+    return Claim(
+        text=text, refs=tuple(EvidenceRef(evidence=name, path="/row/spec/value", value=80) for name in evidence)
+    )
 
 
 FINDING = Finding(

@@ -150,6 +150,25 @@ spec: {scaleTargetRef: {name: model}, triggers: [{type: prometheus}]}
     assert one(world(tmp_path / "b", honoured), "keda_scaler_active").labels["namespace"] == "team"
 
 
+def test_t12_kueue_shows_each_series_once_per_replica_of_its_manager(tmp_path: Path) -> None:
+    queue = """
+apiVersion: kueue.x-k8s.io/v1beta2
+kind: ClusterQueue
+metadata: {name: q}
+spec: {resourceGroups: [{flavors: [{name: f, resources: [{name: nvidia.com/gpu, nominalQuota: "8"}]}]}]}
+"""
+    files = {"objects/q.yaml": queue, "metrics/m.yaml": "exporters: {kueue: {follower: true}}\n"}
+    found = series(world(tmp_path, files), "kueue_cluster_queue_nominal_quota", seconds=0.0)
+    assert [(s.labels["replica_role"], s.values[-1]) for s in found] == [("leader", 8.0), ("follower", 8.0)]
+
+
+def test_t13_rdma_traffic_shows_in_infiniband_series_only(tmp_path: Path) -> None:
+    of = world(tmp_path, {"metrics/m.yaml": "profiles: [{match: {node: gpu-0}, ib_tx: 8.0e+9}]\n"})
+    sent = series(of, "node_infiniband_port_data_transmitted_bytes_total", seconds=60.0)
+    assert sum(s.values[-1] - s.values[0] for s in sent) == 8e9 * 60
+    assert series(of, "node_network_transmit_bytes_total") == []
+
+
 def test_t14_an_exporter_that_was_away_leaves_a_gap_and_no_zeros(tmp_path: Path) -> None:
     of = dcgm(tmp_path, "{gaps: [[-5m, -2m]]}")
     values = one(of, BUSY, seconds=600.0, gpu="7").values

@@ -119,4 +119,4 @@ def test_a_mistake_is_found_and_named(tmp_path: Path, name: str, files: dict[str
 
 
 def test_a_missing_world_is_one_mistake() -> None:
-    assert [str(error) for error in lint("fleeet")][0].startswith("fleeet: no world named 'fleeet'")
+    assert next(str(error) for error in lint("fleeet")).startswith("fleeet: no world named 'fleeet'")

@@ -51,7 +51,7 @@ async def connect(target: KubeTarget) -> LiveKube:
         login = replace(login, as_user=target.as_user, as_groups=target.as_groups)
     elif target.as_groups:
         raise CredentialsError("--as-group needs --as", hint="say whom to impersonate with --as USER")
-    login = _checked(login, allow_insecure=target.allow_insecure_tls)
+    _check(login, allow_insecure=target.allow_insecure_tls)
     if login.plugin is not None:
         issued = await run_plugin(
             login.plugin.command,
@@ -63,12 +63,12 @@ async def connect(target: KubeTarget) -> LiveKube:
             hint=login.plugin.hint,
         )
         login = replace(login, token=issued.token, cert=issued.cert or login.cert, key=issued.key or login.key)
+    _fit_for_headers(login.as_user, *login.as_groups, login.token)
     return LiveKube(_transport(login), request_timeout=target.request_timeout, cluster=login.context)
 
 
-def _checked(login: Login, *, allow_insecure: bool) -> Login:
-    parts = urlsplit(login.server)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+def _check(login: Login, *, allow_insecure: bool) -> None:
+    if not _is_address(login.server):
         raise CredentialsError(
             f"context {login.context}: {login.server[:120]!r} is no API server address",
             hint="it must be https://HOST[:PORT] in the kubeconfig",
@@ -80,10 +80,24 @@ def _checked(login: Login, *, allow_insecure: bool) -> Login:
         )
     if login.proxy and urlsplit(login.proxy).scheme not in ("http", "https"):
         raise CredentialsError(f"context {login.context}: proxy-url must be http or https", hint="mend the kubeconfig")
-    for value in (login.as_user, *login.as_groups, login.token):
-        if not value.isprintable() or not value.isascii():
-            raise CredentialsError("a user, group or token holds characters that no header may carry")
-    return login
+
+
+def _is_address(server: str) -> bool:
+    """True for http or https, a host, a possible port, perhaps a path, and nothing else."""
+    try:
+        parts = urlsplit(server)
+        plain = parts.port != 0 and not (parts.username or parts.query or parts.fragment)
+    except ValueError:
+        return False
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and server.isprintable()
+
+
+def _fit_for_headers(*values: str) -> None:
+    """Raises CredentialsError for what would break out of a header."""
+    if any(not value.isprintable() or not value.isascii() for value in values):
+        raise CredentialsError(
+            "a user, group or token holds characters that no header may carry", hint="mend the kubeconfig"
+        )
 
 
 def _transport(login: Login) -> Transport:
@@ -119,6 +133,7 @@ def _authorizer(login: Login) -> Callable[[], Awaitable[CIMultiDict[str]]]:
         nonlocal token, read_at
         if login.token_file is not None and not login.token and time.monotonic() - read_at > TOKEN_SECONDS:
             token = read_small(login.token_file, what="token").decode("ascii", "replace").strip()
+            _fit_for_headers(token)
             read_at = time.monotonic()
         made: CIMultiDict[str] = CIMultiDict()
         if token:

@@ -40,6 +40,7 @@ class _Found:
         self.unreachable: set[str] = set()
 
     def add(self, resources: Iterable[ApiResource]) -> None:
+        """Take the resources of one group version."""
         for resource in resources:
             self.resources.setdefault((resource.group, resource.kind), resource)
 

@@ -90,6 +90,7 @@ class _Merged:
         self.named: dict[str, dict[str, tuple[JsonObject, Path]]] = {"clusters": {}, "users": {}, "contexts": {}}
 
     def add(self, path: Path) -> None:
+        """Merge one file in; what is already defined stays."""
         document = _document(path)
         current = document.get("current-context")
         if not self.current and isinstance(current, str):
@@ -103,6 +104,7 @@ class _Merged:
                     entries.setdefault(name, (body, path.parent))
 
     def find(self, section: str, name: str) -> tuple[JsonObject, Path]:
+        """An entry and the folder of its file. Raises UnknownName with near names."""
         entries = self.named[section]
         if name not in entries:
             raise UnknownName(section[:-1], name, entries)

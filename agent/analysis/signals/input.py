@@ -116,6 +116,8 @@ def input_stall(view: View, ref: ResourceRef) -> Reading:
     """Holds when most pods of a training workload are under-used and wait for I/O, or run in a saw-tooth."""
     name = "input_stall"
     pods = _gpu_pods(view, ref)
+    if pods and not any(batch(view, pod) for pod in pods):
+        return reading(name, "not a training or batch workload", [pods[0].cite("metadata", "name")], holds=False)
     mean, pressure = _by_pod(view, queries.GPU_BUSY_MEAN, pods), _by_pod(view, IO_WAITING, pods)
     if not mean:
         return absent(name, view, queries.GPU_BUSY_MEAN)

@@ -130,8 +130,10 @@ def filtered_though_free(view: View, ref: ResourceRef) -> Reading:
             why = f"{spell(passing)} {verb} every constraint checked here"
         return reading(name, why, [condition], holds=False)
     reasons = spell(sorted({r.why for r in kept}))
-    waits = f"{pod.ref.name} waits" + (f" with {plural(len(pods) - 1, 'more pod')}" if len(pods) > 1 else "")
-    text = f"{waits} although {plural(len(roomy), 'node')} have its GPUs free: {reasons}"
+    waits = f"{pod.ref.name} has waited {(view.now - (pod.created or view.now)) / 60:.0f} min"
+    waits += f", with {plural(len(pods) - 1, 'more pod')}," if len(pods) > 1 else ""
+    nodes = spell([node.ref.name for node in roomy])
+    text = f"{waits} for {plural(sum(requested(pod).values()), 'GPU')} free on {nodes}, kept off by {reasons}"
     refs = [condition, *dict.fromkeys(ref for r in kept[:3] for ref in r.refs)]
     refs += [node.cite("status", "allocatable") for node in roomy[:2]]
     return reading(name, text, refs, holds=True)

@@ -46,8 +46,8 @@ def kv_preemptions(view: View, ref: ResourceRef) -> Reading:
             worst = max(worst, (share, sample), key=lambda w: w[0]) if worst else (share, sample)
     if worst is None:
         most = max(preempted, key=_value)
-        text = f"at most {amount(_value(most))} preemptions a second in 10 min"
-        return reading(name, text, [most.cite()], holds=False)
+        text = f"at most {amount(_value(most))} preemptions a second" if most.value else "no preemptions"
+        return reading(name, f"{text} in 10 min", [most.cite()], holds=False)
     share, sample = worst
     pod = sample.label("pod")
     inputs = [sample.cite()] + ([finished[pod].cite()] if pod in finished else [])

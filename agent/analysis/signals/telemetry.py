@@ -7,7 +7,7 @@ so that 15 s and 60 s scrapes are judged alike), never fewer than 10.
 from __future__ import annotations
 
 from agent.analysis import queries
-from agent.analysis.gpus import gpu_count, running_gpu_pods
+from agent.analysis.gpus import allocatable, gpu_count, running_gpu_pods
 from agent.analysis.kinds import NODE
 from agent.analysis.readings import absent, plural, reading, spell
 from agent.analysis.records import Record, Sample
@@ -48,6 +48,13 @@ def covered(view: View, pod: Record) -> Sample | None:
     return next((s for s in rows if s.value is not None and s.value >= threshold), None)
 
 
+def dark(view: View, node: Record) -> bool:
+    """True for a GPU node without any sample under any of the names a scrape may give it."""
+    seen = {row.label("node") for row in view.rows(queries.GPU_SAMPLES_BY_NODE) if (row.value or 0) > 0}
+    names = {node.ref.name, node.labels.get("kubernetes.io/hostname", node.ref.name)}
+    return bool(allocatable(node)) and not names & seen
+
+
 def uncovered_pods(view: View, pods: list[Record]) -> list[Record]:
     """Settled, running GPU pods without enough samples, but for shared GPUs."""
     return [p for p in pods if settled(view, p) and not shared_gpu(view, p) and covered(view, p) is None]
@@ -58,9 +65,16 @@ def gpus_unmeasured(view: View, ref: ResourceRef) -> Reading:
     name = "gpus_unmeasured"
     if view.state(queries.GPU_COVERAGE_BY_POD) not in ("ok", "absent"):
         return absent(name, view, queries.GPU_COVERAGE_BY_POD)
+    node = view.find(ref) if ref.kind_ref == NODE else None
+    if node is not None and dark(view, node):
+        return reading(name, "no utilization series from it", [node.cite("status", "allocatable")], holds=True)
     members = {pod.ref.identity for pod in view.pods_of(ref)}
-    pods = [pod for pod in running_gpu_pods(view) if pod.ref.identity in members]
+    running = running_gpu_pods(view)
+    pods = [pod for pod in running if pod.ref.identity in members]
     blind = uncovered_pods(view, pods)
+    if not pods and running and not view.rows_for(queries.GPU_COVERAGE_BY_POD, running):
+        refs = [pod.cite("spec", "nodeName") for pod in running]
+        return reading(name, "no sample anywhere is attributed to a running GPU pod", refs, holds=True)
     if blind:
         text = (
             f"no utilization samples for {plural(len(blind), 'running GPU pod')}: {spell([p.ref.name for p in blind])}"

@@ -15,7 +15,7 @@ from agent.analysis.gpus import allocatable, gpu_count, gpu_nodes, running_gpu_p
 from agent.analysis.kinds import DAEMON_SET, JOB, JOB_SET, NODE, POD, REPLICA_SET
 from agent.analysis.readings import amount, plural, spell
 from agent.analysis.records import Record, Sample
-from agent.analysis.signals.telemetry import bar, covered, settled, uncovered_pods
+from agent.analysis.signals.telemetry import bar, covered, dark, settled, uncovered_pods
 from agent.analysis.view import View, claim
 from agent.types import Advice, Cause, Claim, Finding, GitPatch, Missing, Need, Objects, Query, Remedy
 from tools.types import EvidenceRef, ResourceRef, ToolCall
@@ -52,21 +52,9 @@ def _readable(view: View) -> bool:
     return view.state(queries.GPU_SAMPLES_BY_NODE) in ("ok", "absent")
 
 
-def _node_names(view: View) -> set[str]:
-    return {row.label("node") for row in view.rows(queries.GPU_SAMPLES_BY_NODE) if (row.value or 0) > 0}
-
-
 def _dark_nodes(view: View) -> list[Record]:
-    """Ready GPU nodes, old enough, with no sample at all under any of the names a scrape may give them."""
-    seen = _node_names(view)
-    return [
-        node
-        for node in gpu_nodes(view)
-        if allocatable(node)
-        and node.ref.name not in seen
-        and node.labels.get("kubernetes.io/hostname", node.ref.name) not in seen
-        and view.now - (node.created or 0.0) > YOUNG_NODE
-    ]
+    """GPU nodes, old enough to have their exporter, with no sample at all."""
+    return [n for n in gpu_nodes(view) if dark(view, n) and view.now - (n.created or 0.0) > YOUNG_NODE]
 
 
 def judge(view: View) -> list[Finding]:
@@ -213,7 +201,7 @@ def survey(view: View) -> Survey:
     nodes = gpu_nodes(view)
     if not nodes:
         return Survey()
-    if not _readable(view) or not _node_names(view):
+    if not _readable(view) or not view.rows(queries.GPU_SAMPLES_BY_NODE):
         return Survey(missing=(view.lacking(queries.GPU_SAMPLES_BY_NODE, (CAUSE.id,)),))
     if judge(view):
         return Survey()

@@ -95,7 +95,7 @@ def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
     pods = [pod for pod in running_gpu_pods(view) if pod.ref.identity in ours]
     gpus = sum(gpu_count(pod) for pod in pods)
     held = claim(
-        f"{plural(len(pods), 'running pod')} hold {plural(gpus, 'GPU')}",
+        f"{plural(gpus, 'GPU')} held by {plural(len(pods), 'running pod')}",
         *(p.cite("status", "phase") for p in pods[:8]),
     )
     return Finding(

@@ -148,7 +148,8 @@ def survey(view: View) -> Survey:
     if judge(view) or missing or not rows:
         return Survey(missing=missing)
     most = max(rows, key=lambda row: row.value or 0.0)
-    text = f"{plural(len(rows), 'model server')} preempt at most {amount(most.value or 0.0)} requests a second"
+    rate = f"at most {amount(most.value or 0.0)} preemptions a second" if most.value else "no preemption"
+    text = f"{rate} on {plural(len(rows), 'model server')} in 10 min"
     return Survey(checked=(claim(text, most.cite()),), missing=missing)
 
 

@@ -7,6 +7,7 @@ controllers/operator_metrics.go; argo-cd controller/metrics; kube-scheduler metr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from evals.world import generators as g
 from evals.world.exporters.context import GPU, Context
@@ -41,10 +42,15 @@ def families(context: Context) -> Families:
 def _family(
     context: Context, exporter: str, rows: Rows, gaps: tuple[tuple[float, float], ...]
 ) -> Callable[[], Iterator[Entry]]:
+    follower = exporter == "kueue" and context.option(exporter).at("follower").flag(default=False)
+
     def made() -> Iterator[Entry]:
         for labels, value in rows(context):
             full = {**labels, "job": _JOBS.get(exporter, exporter)}
-            yield Entry(full, value, seed_of(*full.values()), None, None, gaps)
+            made = Entry(full, value, seed_of(*full.values()), None, None, gaps)
+            yield made
+            if follower:
+                yield replace(made, labels={**full, "replica_role": "follower"})
 
     return made
 

@@ -1,0 +1,167 @@
+"""The command as a process of its own: Ctrl-C, closed pipes, full disks, lockdown, the kubectl plugin."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import QUESTION, Command, Replay, Serve, newest_session
+from tests.repo.test_house_style import ROOT
+
+COMMAND = (sys.executable, "-m", "plumbline")
+PATIENCE = 30.0
+"""Seconds until a process that should have answered is given up."""
+
+
+@contextmanager
+def started(*arguments: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """A command under way; killed when the test is over."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition: object, what: str) -> None:
+    """Poll until `condition()` holds; fails after PATIENCE."""
+    assert callable(condition)
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.02)
+
+
+def test_ctrl_c_keeps_the_run_and_it_is_finished_later(plumbline: Command, serve: Serve) -> None:
+    site = serve("hpa-cpu", {"server": "kube", "match": "/apis/autoscaling", "hang": True, "count": 1})
+    with started("ask", *site.flags, QUESTION) as process:
+        wait_for(lambda: any("autoscaling" in r.path for r in site.kube.requests), "the read that hangs")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    session = newest_session(plumbline)
+    assert f"plumbline ask --resume {session}" in err
+    done = plumbline("ask", *site.flags, "--resume", session)
+    assert done.code == 0
+    assert "U13" in done.out
+    types = [e.type for e in Replay.model_validate_json(plumbline("replay", session, "-o", "json").out).items]
+    assert types.index("cancelled") < types.index("answered")
+
+
+def test_a_reader_that_goes_away_is_no_error(state_dir: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with started("ask", "--world", "fleet", "why are the GPUs idle?", stdout=writing) as process:
+        os.close(writing)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_under_the_output_is_one_line() -> None:
+    with open("/dev/full", "w") as full, started("demo", stdout=full.fileno()) as process:
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert err.startswith("plumbline: cannot write the output: No space left on device")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_full_state_directory_stops_before_anything_is_read(serve: Serve, tmp_path: Path) -> None:
+    site = serve()
+    code = (
+        "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)); runpy.run_module('plumbline')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("runpy.run_module('plumbline')", RUN), "ask", *site.flags, QUESTION],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 2
+    assert "cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [r for r in site.kube.requests if "pods" in r.path and "selfsubject" not in r.path]
+
+
+RUN = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); runpy.run_module('plumbline', run_name='__main__')"
+
+
+def test_as_a_kubectl_plugin_the_usage_says_so(tmp_path: Path) -> None:
+    link = tmp_path / "kubectl-plumbline"
+    link.write_text("import sys\nfrom plumbline.__main__ import main\nsys.exit(main())\n")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(link), "ask", "--help"], env=environ, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.stdout.startswith("usage: kubectl plumbline ask")
+
+
+def test_on_a_terminal_progress_shows_at_once_and_is_taken_away() -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--no-color"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    os.close(slave)
+    seen = b""
+    try:
+        while b"calls" not in seen and (chunk := _read(master)):
+            seen += chunk
+        out, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        os.close(master)
+    assert process.returncode == 0
+    assert "● U13" in out
+    assert "\x1b" not in out
+    steps = seen.decode().split("\r\x1b[2K")
+    assert steps[1].startswith("starting")
+    assert any(step.startswith("reading ") for step in steps)
+    assert any("found U13" in step for step in steps)
+    assert steps[-1] == "" or steps[-1].startswith("evidence: plumbline evidence ")
+
+
+def _read(master: int) -> bytes:
+    try:
+        return os.read(master, 4096)
+    except OSError:
+        return b""
+
+
+def test_a_person_chooses_between_candidates(plumbline: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    unanswered = plumbline("ask", "--world", "fleet", "why is chat slow?")
+    assert unanswered.code in (0, 2)
+
+
+def test_world_serve_is_a_cluster_to_others(plumbline: Command, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "served"
+    with started("world", "serve", "hpa-cpu", "--kubeconfig-out", str(kubeconfig)) as process:
+        assert process.stdout is not None
+        said = dict(line.split(None, 1) for line in (process.stdout.readline() for _ in range(5)) if line.strip())
+        url = said["prometheus"].strip()
+        done = plumbline("ask", "--kubeconfig", str(kubeconfig), "--prometheus", url, "-o", "json", QUESTION)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert done.code == 0
+    assert done.answer.findings[0].cause == "U13"
+    assert kubeconfig.stat().st_mode & 0o077 == 0
