@@ -8,9 +8,10 @@ own documentation ("RBAC Good Practices"; kube-apiserver checks `create` for exe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from tools.errors import CredentialsError, PortError
-from tools.types import AccessCheck, Frozen, KubePort, Mode
+from tools.types import AccessCheck, Frozen, Mode
 
 RBAC, HOOKS = "rbac.authorization.k8s.io", "admissionregistration.k8s.io"
 WRITES = ("create", "patch", "delete")
@@ -27,6 +28,14 @@ SHOWN = 6
 """Dangers named in one line; the rest is counted."""
 MAX_NAMESPACES = 5
 """Namespaces asked about one by one, when they were named."""
+
+
+class Reviewer(Protocol):
+    """The one thing asked of a Kubernetes port here."""
+
+    async def allowed(self, checks: Sequence[AccessCheck]) -> list[bool | None]:
+        """SelfSubjectAccessReview answers, in order; None where the server would not say."""
+        ...
 
 
 class Danger(Frozen):
@@ -81,7 +90,7 @@ def checks(namespaces: Iterable[str] = ()) -> list[tuple[AccessCheck, str]]:
     return out
 
 
-async def dangers(kube: KubePort, namespaces: Iterable[str] = ()) -> list[Danger]:
+async def dangers(kube: Reviewer, namespaces: Iterable[str] = ()) -> list[Danger]:
     """The listed dangers that are allowed, or that the server would not deny; never raises."""
     asked = checks(namespaces)
     try:
@@ -106,7 +115,7 @@ def described(found: Sequence[Danger]) -> str:
     return f"these credentials may {', '.join(words[:SHOWN])}{more}"
 
 
-async def check_mode(kube: KubePort, mode: Mode, *, accept: bool = False, namespaces: Iterable[str] = ()) -> list[str]:
+async def check_mode(kube: Reviewer, mode: Mode, *, accept: bool = False, namespaces: Iterable[str] = ()) -> list[str]:
     """Warnings for a mode. Raises CredentialsError where `incident` meets credentials that are not read-only.
 
     A server that does not answer the question counts as one that allows: a guarantee cannot rest on silence.

@@ -80,10 +80,14 @@ def find(words: Sequence[Token]) -> tuple[tuple[Mention, ...], frozenset[int]]:
     """The mentions of a question and the positions of the words they are made of."""
     found: dict[Mention, None] = {}
     used: set[int] = set()
+    named = 0  # position of the kind word that the name before it belongs to
     for at in range(len(words)):
-        if at in used or len(found) >= MOST:
-            continue
-        mention = _slashed(words, at) or _after_kind(words, at) or _before_kind(words, at) or _bare(words, at)
+        if len(found) >= MOST:
+            break
+        mention = _slashed(words, at) or (_after_kind(words, at) if named != at - 1 or not named else None)
+        if mention is None and (mention := _before_kind(words, at)):
+            named = at + 1
+        mention = mention or _bare(words, at)
         if mention is None:
             continue
         found[mention] = None
@@ -153,7 +157,7 @@ def _after_kind(words: Sequence[Token], at: int) -> Mention | None:
     kind = _kind_at(words, before)
     word = words[at]
     name = _name(word.text) or (word.text if word.quoted and _LABEL.fullmatch(word.text) else "")
-    if kind is None or not name or (name in STOP and not word.quoted):
+    if kind is None or not name or words[before].possessive or (name in STOP and not word.quoted):
         return None
     if word.quoted or not ordinary(name):
         return Mention(kind=kind[0], name=name, of=kind[1])

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from agent.analysis import kinds
 from agent.analysis.view import View
 from agent.mentions import Mention
@@ -52,13 +54,13 @@ class QueueName(Frozen):
 class Names(Frozen):
     """What can be named: as far as it was listed."""
 
-    namespaces: dict[str, dict[str, str]] = {}
+    namespaces: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Namespace → labels."""
     nodes: tuple[str, ...] = ()
     local_queues: tuple[QueueName, ...] = ()
     cluster_queues: tuple[str, ...] = ()
     workloads: tuple[ResourceRef, ...] = ()
-    team_map: dict[str, tuple[str, ...]] = {}
+    team_map: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Team → namespaces, from settings."""
     team_label: str = "team"
     unseen: frozenset[str] = frozenset()
@@ -177,10 +179,8 @@ def _workloads(mention: Mention, names: Names) -> list[Option]:
     exact = [ref for ref in _named(mention, names) if mention.of in ("", ref.kind)]
     if exact or (mention.of and mention.kind == "workload"):
         return _objects(exact) or _unlisted(mention, names)
-    for pattern in _GENERATED:
-        made = pattern.fullmatch(mention.name)
-        base = mention.model_copy(update={"name": made["base"]}) if made else mention
-        owners = [ref for ref in _named(base, names) if made and ref.kind != "Pod"]
+    for base in [made["base"] for pattern in _GENERATED if (made := pattern.fullmatch(mention.name))]:
+        owners = [r for r in _named(mention.model_copy(update={"name": base}), names) if r.kind != "Pod"]
         if owners:
             return _objects(owners)
     return _objects(_generated_pods(mention, names)) or _unlisted(mention, names)

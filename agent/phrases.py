@@ -88,7 +88,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "idle", GPU, 3,
         "idle|idling|idleness|unused|not used|not using|not in use|doing nothing|do nothing|sit around"
-        "|do anything|doing anything|sitting around|sits around|sitting there|waste*|wasting|nobody uses|nobody using|nobody is using|no one uses|abandoned|zombie*",
+        "|do anything|doing anything|sitting around|sits around|sitting there|waste*|wasting"
+        "|nobody uses|nobody using|nobody is using|no one uses|abandoned|zombie*",
     ),
     Rule(
         "utilization", GPU, 3,

@@ -78,6 +78,7 @@ async def _cluster(arguments: argparse.Namespace, settings: Settings) -> AsyncIt
 async def _reach(kube: LiveKube) -> None:
     """Meet the API server. Raises TargetError when there is none, or something else, at its address."""
     try:
+        await kube.server_time()  # one small request, so that a server that hangs is known by --request-timeout
         await kube.discovery()
     except (Unavailable, BadAnswer) as error:
         hint = "check --context and the network; `plumbline doctor` looks closer"

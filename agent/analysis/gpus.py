@@ -46,6 +46,14 @@ def gpu_count(pod: Record) -> float:
     return sum(requested(pod).values())
 
 
+def gpu_container(pod: Record) -> str:
+    """Name of the first container that asks for GPUs, "" when none does: whose log tells what the GPUs wait for."""
+    for container in pod.items("spec", "containers"):
+        if _gpu_amounts(container, "resources", "limits"):
+            return fields.text(container, "name")
+    return ""
+
+
 def active(pod: Record) -> bool:
     """True while a pod counts against its node: not Succeeded, not Failed."""
     return pod.text("status", "phase") not in TERMINAL

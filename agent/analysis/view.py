@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import TypeVar, cast
+from functools import cached_property, wraps
+from typing import TypeAlias, TypeVar, cast
 
 from pydantic import JsonValue
 
@@ -34,6 +34,8 @@ from tools.types import (
 )
 
 T = TypeVar("T")
+_Kind: TypeAlias = tuple[str, str]
+"""(group, kind)."""
 _OWNER_DEPTH = 8
 """Longest owner chain followed (Pod → Job → JobSet → TrainJob is 4)."""
 
@@ -49,21 +51,21 @@ class View:
         self.facts: list[Fact] = []
         self._next = next_id or len(gathered) + 1
         self._evidence = {evidence.id: evidence for _, evidence in gathered}
-        self._objects: dict[KindRef, list[Evidence]] = defaultdict(list)
+        self._objects: dict[_Kind, list[Evidence]] = defaultdict(list)
         self._queries: dict[str, Evidence] = {}
         self._calls: dict[str, Evidence] = {}
         for call, evidence in gathered:
             self._calls[call.digest] = evidence
             if call.tool == "list_objects":
-                kind = KindRef(group=fields.text(call.args, "group"), kind=fields.text(call.args, "kind"))
+                kind = (fields.text(call.args, "group"), fields.text(call.args, "kind"))
                 self._objects[kind].append(evidence)
             elif call.tool == "list_events":
-                self._objects[kinds.EVENT].append(evidence)
+                self._objects[("", "Event")].append(evidence)
             elif call.tool == "named_query":
                 self._queries[fields.text(call.args, "name")] = evidence
-        self._records: dict[KindRef, tuple[Record, ...]] = {}
+        self._records: dict[_Kind, tuple[Record, ...]] = {}
         self._samples: dict[str, tuple[Sample, ...]] = {}
-        self._by_name: dict[KindRef, dict[tuple[str, str], Record]] = {}
+        self._by_name: dict[_Kind, dict[tuple[str, str], Record]] = {}
         self._by_pod: dict[str, dict[tuple[str, str], list[Sample]]] = {}
         self._rows: dict[str, dict[str, JsonValue]] = {}
         self._memory: dict[Hashable, object] = {}
@@ -78,21 +80,21 @@ class View:
 
     def objects(self, kind: KindRef) -> tuple[Record, ...]:
         """All objects of a kind that were read; empty also when they could not be (see `state`)."""
-        if kind not in self._records:
-            found: list[Record] = []
-            for evidence in self._objects.get(kind, []):
-                found.extend(
-                    Record(evidence.id, row.key, row.data, reference_of(row.data, kind)) for row in evidence.rows
-                )
-            self._records[kind] = tuple(found)
-        return self._records[kind]
+        key = (kind.group, kind.kind)
+        if key not in self._records:
+            rows = {row.key: (evidence.id, row) for evidence in self._objects.get(key, ()) for row in evidence.rows}
+            self._records[key] = tuple(
+                Record(evidence, row.key, row.data, reference_of(row.data, kind)) for evidence, row in rows.values()
+            )
+        return self._records[key]
 
     def find(self, ref: ResourceRef) -> Record | None:
         """The object a reference names, if it was read."""
-        kind = ref.kind_ref
-        if kind not in self._by_name:
-            self._by_name[kind] = {(r.ref.namespace or "", r.ref.name): r for r in self.objects(kind)}
-        return self._by_name[kind].get((ref.namespace or "", ref.name))
+        key = (ref.group, ref.kind)
+        if key not in self._by_name:
+            records = self.objects(ref.kind_ref)
+            self._by_name[key] = {(r.ref.namespace or "", r.ref.name): r for r in records}
+        return self._by_name[key].get((ref.namespace or "", ref.name))
 
     def owner(self, record: Record) -> ResourceRef | None:
         """The controller of an object, by ownerReferences; None for an object nobody owns."""
@@ -100,6 +102,9 @@ class View:
 
     def chain(self, record: Record) -> tuple[ResourceRef, ...]:
         """The object and its owners, innermost first, as far as they were read (the last may be unread)."""
+        return self.once(("chain", record.ref.identity), lambda: self._chain(record))
+
+    def _chain(self, record: Record) -> tuple[ResourceRef, ...]:
         chain = [record.ref]
         current: Record | None = record
         for _ in range(_OWNER_DEPTH):
@@ -188,7 +193,7 @@ class View:
         if isinstance(need, NamedQuery):
             evidence = self._queries.get(need.name)
             return [evidence] if evidence else []
-        return list(self._objects.get(need, ()))
+        return list(self._objects.get((need.group, need.kind), ()))
 
     def every(self) -> list[Evidence]:
         """All evidence of the run, in order."""
@@ -251,6 +256,16 @@ class View:
     def derived(self) -> list[Evidence]:
         """The facts so far as Evidence of trust `derived`."""
         return [fact_evidence(fact, self.now) for fact in self.facts]
+
+
+def once_per_view(function: Callable[[View], T]) -> Callable[[View], T]:
+    """A pure function of a view that is worked out once for each."""
+
+    @wraps(function)
+    def remembered(view: View) -> T:
+        return view.once((function.__module__, function.__qualname__), lambda: function(view))
+
+    return remembered
 
 
 def resolve_in(rows: Mapping[str, JsonValue], path: str) -> JsonValue:

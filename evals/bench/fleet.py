@@ -30,6 +30,8 @@ from tools.kube.connect import KubeTarget, connect
 from tools.prom.connect import connect_prom
 
 QUESTION = "is everything all right?"
+MAX_TAKES = 8
+"""Runs until nothing new is asked: worlds of this size are slow to evaluate, and a question has its own deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +85,27 @@ async def diagnose(kube_url: str, prom_url: str) -> Diagnosis:
             target = Target(kube, prom, "bench")
             async with App.open(Settings(state_dir=folder / "state"), target) as app:
                 session = await app.session()
-                async for event in session.ask(QUESTION):
-                    if isinstance(event, Answered):
-                        return event.diagnosis
-                    if isinstance(event, Failed):
-                        raise RuntimeError(event.message)
+                last = [event async for event in session.ask(QUESTION)][-1]
         finally:
             await prom.aclose()
             await kube.aclose()
-    raise RuntimeError("no answer")
+    if not isinstance(last, Answered):
+        raise RuntimeError(last.message if isinstance(last, Failed) else "no answer")
+    return last.diagnosis
 
 
 async def _record(world: World) -> tuple[Recorder, Recorder]:
     kube, prom = KubeServer(world), PromServer(world)
     kube_tape, prom_tape = Recorder(await kube.start()), Recorder(await prom.start())
+    kube_url, prom_url = await kube_tape.start(), await prom_tape.start()
     try:
-        await diagnose(await kube_tape.start(), await prom_tape.start())
+        for _ in range(MAX_TAKES):
+            known = len(kube_tape.answers) + len(prom_tape.answers)
+            kube_tape.order.clear()
+            prom_tape.order.clear()
+            await diagnose(kube_url, prom_url)
+            if len(kube_tape.answers) + len(prom_tape.answers) == known:
+                break
     finally:
         for server in (kube_tape, prom_tape, kube, prom):
             await server.stop()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from evals.promql import numbers as go
-from evals.promql.model import NAME, ExecutionError, Labels, Row, Vector, show
+from evals.promql.model import NAME, ExecutionError, Labels, Row, Semantics, Vector, show
 from evals.promql.nodes import Matching, Operation
 from evals.promql.vectors import identity, merged, presence, signer, unnamed
 
@@ -47,9 +47,18 @@ def scalars(op: str, left: Sequence[float], right: Sequence[float]) -> list[floa
     return [apply(a, b) for a, b in zip(left, right)]
 
 
-def with_scalar(node: Operation, vector: Vector, scalar: Sequence[float], *, scalar_left: bool) -> Vector:
+def keeps_name(node: Operation, semantics: Semantics) -> bool:
+    """True when results keep the metric name: filters do, and so does atan2 in 2.x (an oversight mended in 3.x)."""
+    if node.op == "atan2":
+        return semantics == "2.x"
+    return node.op in COMPARISON and not node.as_bool
+
+
+def with_scalar(
+    node: Operation, vector: Vector, scalar: Sequence[float], semantics: Semantics, *, scalar_left: bool
+) -> Vector:
     """An operator between a vector and a scalar; a comparison that filters returns the vector's value."""
-    keep_name = node.op in COMPARISON and not node.as_bool
+    keep_name = keeps_name(node, semantics)
     combine = _combine(node)
     out: Vector = []
     for labels, row in vector:
@@ -113,7 +122,7 @@ def _masked(vector: Vector, sign: Callable[[Labels], object], there: dict[object
 # --- vector matching ---------------------------------------------------------------------------------------
 
 
-def vectors(node: Operation, left: Vector, right: Vector, count: int) -> Vector:
+def vectors(node: Operation, left: Vector, right: Vector, count: int, semantics: Semantics) -> Vector:
     """An arithmetic or comparison operator between two vectors."""
     matching = node.matching
     swapped = matching.card == "one-to-many"
@@ -126,12 +135,12 @@ def vectors(node: Operation, left: Vector, right: Vector, count: int) -> Vector:
         ones.setdefault(sign(series[0]), []).append(series)
     _check_one_side(ones, many, matching, count)
     results: dict[object, list[Series]] = {}
-    combine = _combine(node)
+    combine, keep_name = _combine(node), keeps_name(node, semantics)
     for labels, row in many:
         key = sign(labels)
         for other, partner in ones.get(key, ()):
             new = combine(partner, row, partner) if swapped else combine(row, partner, row)
-            results.setdefault(key, []).append((_labels(node, labels, other), new))
+            results.setdefault(key, []).append((_labels(matching, labels, other, keep_name=keep_name), new))
     _check_many_side(results, matching)
     return merged(series for members in results.values() for series in members)
 
@@ -187,20 +196,15 @@ def _check_alone(rows: list[Row], rule: str) -> None:
         raise ExecutionError(f"multiple matches for labels: {rule}")
 
 
-def _labels(node: Operation, many: Labels, one: Labels) -> Labels:
+def _labels(matching: Matching, many: Labels, one: Labels, *, keep_name: bool) -> Labels:
     """The labels of a result: the "many" side's, cut to the matching, with labels included from the other."""
-    matching = node.matching
-    drop_name = node.op in ARITHMETIC or node.as_bool
-    if matching.card == "one-to-one":
-        if matching.on:
-            labels = {name: many[name] for name in matching.labels if name in many}
-        else:
-            labels = {name: value for name, value in many.items() if name not in matching.labels}
-        if drop_name:
-            labels.pop(NAME, None)
-        return labels
-    labels = dict(many)
-    if drop_name:
+    if matching.card != "one-to-one":
+        labels = dict(many)
+    elif matching.on:
+        labels = {name: many[name] for name in matching.labels if name in many}
+    else:
+        labels = {name: value for name, value in many.items() if name not in matching.labels}
+    if not keep_name:
         labels.pop(NAME, None)
     for name in matching.include:
         if name in one:

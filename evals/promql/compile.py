@@ -22,7 +22,7 @@ from evals.world.model import Matcher
 N = TypeVar("N", bound=n.Node)
 
 AGGREGATIONS = frozenset(
-    ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "topk", "bottomk", "quantile", "count_values"]
+    {"sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"} | {"topk", "bottomk", "quantile", "count_values"}
 )
 _OPS = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~"}
 _CARDS: dict[str, n.Cardinality] = {

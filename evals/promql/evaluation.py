@@ -154,17 +154,16 @@ class Evaluation:
 
     def _operation(self, node: n.Operation, grid: Grid) -> Vector:
         left_scalar, right_scalar = node.scalars
-        if left_scalar:
+        if left_scalar or right_scalar:
+            scalar, vector = (node.left, node.right) if left_scalar else (node.right, node.left)
+            values = self.scalar(scalar, grid)
             return binary.with_scalar(
-                node, self.vector(node.right, grid), self.scalar(node.left, grid), scalar_left=True
+                node, self.vector(vector, grid), values, self.semantics, scalar_left=left_scalar
             )
-        left = self.vector(node.left, grid)
-        if right_scalar:
-            return binary.with_scalar(node, left, self.scalar(node.right, grid), scalar_left=False)
-        right = self.vector(node.right, grid)
+        left, right = self.vector(node.left, grid), self.vector(node.right, grid)
         if node.op in binary.SETS:
             return binary.sets(node, left, right, grid.count)
-        return binary.vectors(node, left, right, grid.count)
+        return binary.vectors(node, left, right, grid.count, self.semantics)
 
     def _lone_values(self, vector: Vector, grid: Grid) -> list[float]:
         """scalar(): the value where there is exactly one, NaN elsewhere."""

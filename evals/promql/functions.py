@@ -161,8 +161,8 @@ def _date(part: Callable[[datetime], int]) -> Implementation:
     """A function of the moment a value stands for (Unix seconds), or of the evaluation time."""
 
     def of(value: float) -> float:
-        if value != value:
-            return value
+        if not math.isfinite(value):
+            return go.NAN
         try:
             return float(part(_EPOCH + timedelta(seconds=math.trunc(value))))
         except (OverflowError, ValueError):

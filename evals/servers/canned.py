@@ -60,6 +60,9 @@ class Recorder:
     async def _pass(self, request: web.Request) -> web.Response:
         body = await request.read()
         key = (request.method, str(request.rel_url), body)
+        self.order.append(key)
+        if key in self.answers:
+            return _response(self.answers[key])
         headers = {
             name: value
             for name, value in request.headers.items()
@@ -76,7 +79,6 @@ class Recorder:
         if sum(len(c.body) for c in self.answers.values()) + len(content) > LIMIT:
             raise web.HTTPInsufficientStorage(text="the recording is too large")
         self.answers[key] = canned
-        self.order.append(key)
         return _response(canned)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pty
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from evals.world.load import load
+from evals.world.model import World
 from tests.cli.conftest import QUESTION, Command, Replay, Serve, newest_session
 from tests.repo.test_house_style import ROOT
 
@@ -35,9 +39,8 @@ def started(*arguments: str, stdout: int = subprocess.PIPE) -> Iterator[subproce
         process.communicate()
 
 
-def wait_for(condition: object, what: str) -> None:
+def wait_for(condition: Callable[[], bool], what: str) -> None:
     """Poll until `condition()` holds; fails after PATIENCE."""
-    assert callable(condition)
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
@@ -80,13 +83,19 @@ def test_a_full_disk_under_the_output_is_one_line() -> None:
     assert len(err.splitlines()) == 1
 
 
-def test_a_full_state_directory_stops_before_anything_is_read(serve: Serve, tmp_path: Path) -> None:
+SMALL_FILES = """
+import resource, runpy, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+runpy.run_module("plumbline", run_name="__main__")
+"""
+"""The command, where no file can grow beyond 512 bytes: a full disk, without one."""
+
+
+def test_a_full_state_directory_stops_before_anything_is_read(serve: Serve) -> None:
     site = serve()
-    code = (
-        "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)); runpy.run_module('plumbline')"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code.replace("runpy.run_module('plumbline')", RUN), "ask", *site.flags, QUESTION],
+        [sys.executable, "-c", SMALL_FILES, "ask", *site.flags, QUESTION],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -95,10 +104,7 @@ def test_a_full_state_directory_stops_before_anything_is_read(serve: Serve, tmp_
     assert done.returncode == 2
     assert "cannot write" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not [r for r in site.kube.requests if "pods" in r.path and "selfsubject" not in r.path]
-
-
-RUN = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); runpy.run_module('plumbline', run_name='__main__')"
+    assert not [r for r in site.kube.requests if r.path.endswith(("/pods", "/nodes", "/deployments"))]
 
 
 def test_as_a_kubectl_plugin_the_usage_says_so(tmp_path: Path) -> None:
@@ -147,9 +153,41 @@ def _read(master: int) -> bytes:
         return b""
 
 
-def test_a_person_chooses_between_candidates(plumbline: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    unanswered = plumbline("ask", "--world", "fleet", "why is chat slow?")
-    assert unanswered.code in (0, 2)
+def twins() -> World:
+    """The world in which two namespaces hold a Deployment of one name."""
+    world = load("hpa-cpu")
+    for twin in json.loads(json.dumps(world.objects)):
+        if twin["kind"] == "Deployment" and twin["metadata"]["name"] == "chat-70b":
+            twin["metadata"].update({"namespace": "research", "uid": "twin"})
+            world.objects.append(twin)
+    return world
+
+
+def test_without_a_terminal_candidates_are_listed_and_none_is_guessed(plumbline: Command, serve: Serve) -> None:
+    site = serve(twins())
+    done = plumbline("ask", *site.flags, "why is chat-70b slow?")
+    assert done.code == 2
+    assert done.out == ""
+    assert "search/Deployment/chat-70b" in done.err
+    assert "research/Deployment/chat-70b" in done.err
+    assert f"plumbline ask --resume {newest_session(plumbline)}" in done.err
+    named = plumbline("ask", *site.flags, "-o", "json", "why is search/Deployment/chat-70b slow?")
+    assert named.code == 0
+    assert named.answer.scope.namespaces == ["search"]
+
+
+@pytest.mark.parametrize(("typed", "code"), [("1\n", 0), ("9\n", 2), ("x\n", 2), ("", 2)])
+def test_a_person_chooses_between_candidates(
+    plumbline: Command, serve: Serve, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    person = io.StringIO(typed)
+    person.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stdin", person)
+    done = plumbline("ask", *serve(twins()).flags, "-o", "json", "why is chat-70b slow?")
+    assert done.code == code
+    assert "number: " in done.err
+    if code == 0:
+        assert done.answer.scope.namespaces in (["search"], ["research"])
 
 
 def test_world_serve_is_a_cluster_to_others(plumbline: Command, tmp_path: Path) -> None:

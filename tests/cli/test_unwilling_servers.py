@@ -165,13 +165,12 @@ def test_an_empty_cluster(plumbline: Command, serve: Serve) -> None:
 
 def test_objects_with_null_lists_missing_fields_and_odd_types(plumbline: Command, serve: Serve) -> None:
     world = load("hpa-cpu")
-    for index, broken in enumerate(
-        (
-            {"spec": {"containers": None, "nodeName": 7}, "status": None},
-            {"spec": {"containers": [None, {"name": None, "resources": {"limits": None}}]}},
-            {"spec": {}, "status": {"phase": 3, "conditions": "none", "containerStatuses": [None]}},
-        )
-    ):
+    odd: list[JsonObject] = [
+        {"spec": {"containers": None, "nodeName": 7}, "status": None},
+        {"spec": {"containers": [None, {"name": None, "resources": {"limits": None}}]}},
+        {"spec": {}, "status": {"phase": 3, "conditions": "none", "containerStatuses": [None]}},
+    ]
+    for index, broken in enumerate(odd):
         meta: JsonObject = {"name": f"odd-{index}", "namespace": "search", "annotations": {"x": 5}, "labels": None}
         world.objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": meta, **broken})
     done = plumbline("diagnose", *serve(world).flags, "-o", "json")

@@ -234,8 +234,20 @@ class Bench:
         scope: Scope = CLUSTER,
         mode: Mode = "propose",
         principal: Principal = PERSON,
-        **args: object,
+        **args: JsonValue,
+    ) -> Evidence:
+        """One call through the gate, its arguments by name."""
+        return await self.call(tool, args, scope=scope, mode=mode, principal=principal)
+
+    async def call(
+        self,
+        tool: str,
+        args: JsonObject,
+        *,
+        scope: Scope = CLUSTER,
+        mode: Mode = "propose",
+        principal: Principal = PERSON,
     ) -> Evidence:
         """One call through the gate."""
-        call = ToolCall.model_validate({"tool": tool, "args": args, "reason": "test"})
+        call = ToolCall(tool=tool, args=args, reason="test")
         return await self.gate.run(call, principal, mode, scope=scope, meter=self.meter, evidence_id="E1")

@@ -114,7 +114,7 @@ class LiveKube:
             raise Refused("a log needs at least one line and one byte", hint="give positive limits")
         # One byte more than wanted, so that a log of exactly the limit is not called truncated.
         path = routes.log(namespace, pod) + routes.query(
-            container=routes.container_name(container),
+            container=routes.container_name(container) if container else "",
             tailLines=tail_lines,
             limitBytes=limit_bytes + 1,
             previous="true" if previous else "",

@@ -24,7 +24,7 @@ from agent.analysis.kinds import (
 from agent.analysis.readings import plural
 from agent.analysis.records import Record
 from agent.analysis.signals.images import differing_since, pulled
-from agent.analysis.view import View, claim
+from agent.analysis.view import View, claim, once_per_view
 from agent.types import Cause, Finding, GitPatch, Need, Objects, Remedy
 from tools.types import ResourceRef, ToolCall
 
@@ -52,6 +52,7 @@ CONFIRMS = ("image_digests_differ",)
 EXCLUDES = ("rollout_in_progress",)
 
 
+@once_per_view
 def subjects(view: View) -> list[ResourceRef]:
     """Workloads with at least two running pods of one template."""
     counts: dict[tuple[str, str, str, str], tuple[ResourceRef, int]] = {}
@@ -68,6 +69,7 @@ def _replicated(view: View, pod: Record) -> ResourceRef:
     return known[-1] if known else view.workload(pod)
 
 
+@once_per_view
 def judge(view: View) -> list[Finding]:
     """Workloads whose replicas differ in bytes while their specs agree."""
     return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))

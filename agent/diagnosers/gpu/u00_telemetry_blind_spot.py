@@ -16,7 +16,7 @@ from agent.analysis.kinds import DAEMON_SET, JOB, JOB_SET, NODE, POD, REPLICA_SE
 from agent.analysis.readings import amount, plural, spell
 from agent.analysis.records import Record, Sample
 from agent.analysis.signals.telemetry import bar, covered, dark, settled, uncovered_pods
-from agent.analysis.view import View, claim
+from agent.analysis.view import View, claim, once_per_view
 from agent.types import Advice, Cause, Claim, Finding, GitPatch, Missing, Need, Objects, Query, Remedy
 from tools.types import EvidenceRef, ResourceRef, ToolCall
 
@@ -43,6 +43,7 @@ YOUNG_NODE = 900.0
 """Seconds after joining in which a node may still lack its exporter."""
 
 
+@once_per_view
 def subjects(view: View) -> list[ResourceRef]:
     """GPU nodes."""
     return [node.ref for node in gpu_nodes(view)]
@@ -57,6 +58,7 @@ def _dark_nodes(view: View) -> list[Record]:
     return [n for n in gpu_nodes(view) if dark(view, n) and view.now - (n.created or 0.0) > YOUNG_NODE]
 
 
+@once_per_view
 def judge(view: View) -> list[Finding]:
     """Nodes without any series; else running pods without enough of them."""
     if not _readable(view) or not gpu_nodes(view):

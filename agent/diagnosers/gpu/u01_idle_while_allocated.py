@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from agent.analysis import queries
 from agent.analysis.diagnoser import Survey, findings, set_aside
-from agent.analysis.gpus import gpu_count, running_gpu_pods
+from agent.analysis.gpus import gpu_container, gpu_count, running_gpu_pods
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import (
     DEPLOYMENT,
@@ -25,7 +25,7 @@ from agent.analysis.kinds import (
 from agent.analysis.readings import amount, percent, plural
 from agent.analysis.records import Record
 from agent.analysis.signals.telemetry import covered, settled, shared_gpu
-from agent.analysis.view import View, claim
+from agent.analysis.view import View, claim, once_per_view
 from agent.types import Advice, Cause, Claim, Finding, LiveChange, Need, Objects, Query, Remedy
 from tools.types import JsonObject, ResourceRef, ToolCall
 
@@ -74,6 +74,7 @@ def _settled_pods(view: View) -> list[Record]:
     return [pod for pod in running_gpu_pods(view) if settled(view, pod) and not shared_gpu(view, pod)]
 
 
+@once_per_view
 def subjects(view: View) -> list[ResourceRef]:
     """Workloads all of whose running GPU pods are old enough to judge."""
     settled_pods = {pod.ref.identity for pod in _settled_pods(view)}
@@ -85,6 +86,7 @@ def subjects(view: View) -> list[ResourceRef]:
     return [ref for ref, old_enough in workloads.values() if old_enough]
 
 
+@once_per_view
 def judge(view: View) -> list[Finding]:
     """Workloads whose GPUs all rested for 30 minutes without a reason to."""
     return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))
@@ -126,6 +128,7 @@ def follow(view: View) -> list[ToolCall]:
     for finding in judge(view)[:2]:
         pod = view.pods_of(finding.subject)[0]
         args: JsonObject = {"namespace": pod.ref.namespace, "pod": pod.ref.name, "tail_lines": 50}
+        args["container"] = gpu_container(pod)
         calls.append(ToolCall(tool="pod_logs", args=args, reason=f"what {finding.subject} last said"))
     return calls
 

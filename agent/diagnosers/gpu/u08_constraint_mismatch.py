@@ -16,7 +16,7 @@ from agent.analysis.judging import Judged
 from agent.analysis.kinds import DEPLOYMENT, JOB, JOB_SET, NODE, POD, REPLICA_SET, STATEFUL_SET, TRAIN_JOB
 from agent.analysis.readings import plural, spell
 from agent.analysis.signals.scheduling import gated_pods, unscheduled, waiting_pods
-from agent.analysis.view import View, claim
+from agent.analysis.view import View, claim, once_per_view
 from agent.types import Advice, Cause, Finding, Missing, Need, Objects, Query, Remedy
 from tools import fields
 from tools.types import ResourceRef, ToolCall
@@ -45,6 +45,7 @@ MESSAGE = 300
 """Characters of the scheduler's message that are quoted."""
 
 
+@once_per_view
 def subjects(view: View) -> list[ResourceRef]:
     """Workloads with a GPU pod that the scheduler has refused for long enough."""
     refs: dict[tuple[str, str, str, str], ResourceRef] = {}
@@ -55,6 +56,7 @@ def subjects(view: View) -> list[ResourceRef]:
     return list(refs.values())
 
 
+@once_per_view
 def judge(view: View) -> list[Finding]:
     """Waiting workloads for which every node with room is filtered out."""
     return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))

@@ -14,7 +14,7 @@ from agent.analysis.judging import Judged
 from agent.analysis.kinds import DEPLOYMENT, HPA, POD, REPLICA_SET, STATEFUL_SET
 from agent.analysis.readings import amount, percent, plural
 from agent.analysis.signals.autoscaling import resource_metrics
-from agent.analysis.view import View, claim
+from agent.analysis.view import View, claim, once_per_view
 from agent.types import Advice, Cause, Claim, Finding, GitPatch, Need, Objects, Query, Remedy
 from tools.types import JsonObject, NamedQuery, ResourceRef, ToolCall
 
@@ -51,11 +51,13 @@ CONFIRMS = ("autoscaler_on_resource",)
 EXCLUDES = ("autoscaler_blind", "autoscaler_at_floor")
 
 
+@once_per_view
 def subjects(view: View) -> list[ResourceRef]:
     """HPAs whose target pods hold GPUs."""
     return [hpa.ref for hpa in view.objects(HPA) if any(gpu_count(pod) > 0 for pod in view.pods_of(hpa.ref))]
 
 
+@once_per_view
 def judge(view: View) -> list[Finding]:
     """HPAs of GPU workloads that look at nothing but CPU or memory, can move, and are not pinned at a floor."""
     return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))

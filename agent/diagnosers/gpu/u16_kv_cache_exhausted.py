@@ -12,7 +12,7 @@ from agent.analysis.diagnoser import Survey, findings, set_aside, undecided
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import DEPLOYMENT, LEADER_WORKER_SET, POD, REPLICA_SET, STATEFUL_SET
 from agent.analysis.readings import amount, plural
-from agent.analysis.view import View, claim
+from agent.analysis.view import View, claim, once_per_view
 from agent.types import Advice, Cause, Claim, Finding, LiveChange, Missing, Need, Objects, Query, Remedy
 from tools import fields
 from tools.types import JsonObject, ResourceRef, ToolCall
@@ -57,6 +57,7 @@ def _runs_engine(container: JsonObject) -> bool:
     return any(engine in word for engine in ENGINE_WORDS for word in words)
 
 
+@once_per_view
 def subjects(view: View) -> list[ResourceRef]:
     """Workloads that export vLLM series, or whose containers plainly run vLLM."""
     refs: dict[tuple[str, str, str, str], ResourceRef] = {}
@@ -71,6 +72,7 @@ def subjects(view: View) -> list[ResourceRef]:
     return list(refs.values())
 
 
+@once_per_view
 def judge(view: View) -> list[Finding]:
     """Model servers that preempt more than 1 % of the requests they finish while their cache is full."""
     return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))

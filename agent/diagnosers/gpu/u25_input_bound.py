@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 from agent.analysis import queries
 from agent.analysis.diagnoser import Survey, findings, judged, set_aside, undecided
-from agent.analysis.gpus import gpu_count, running_gpu_pods
+from agent.analysis.gpus import gpu_container, gpu_count, running_gpu_pods
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import JOB, JOB_SET, NODE, POD, REPLICA_SET, STATEFUL_SET, TRAIN_JOB
 from agent.analysis.readings import amount, percent, plural
 from agent.analysis.signals.input import CPU_THROTTLED, IO_WAITING, LOW_BUSY, READ_PEAK, WRITE_PEAK, starved_pods
 from agent.analysis.signals.lifecycle import batch
 from agent.analysis.signals.telemetry import covered, settled
-from agent.analysis.view import View, claim
+from agent.analysis.view import View, claim, once_per_view
 from agent.types import Advice, Cause, Claim, Finding, Missing, Need, Objects, Query, Remedy
 from tools.types import ResourceRef, ToolCall
 
@@ -51,6 +51,7 @@ CONFIRMS = ("input_stall",)
 EXCLUDES = ("gpus_unmeasured", "gpu_idle", "cpu_throttled", "checkpoint_bursts", "never_ready", "notebook")
 
 
+@once_per_view
 def subjects(view: View) -> list[ResourceRef]:
     """Training and batch workloads with running, settled GPU pods."""
     refs: dict[tuple[str, str, str, str], ResourceRef] = {}
@@ -61,6 +62,7 @@ def subjects(view: View) -> list[ResourceRef]:
     return list(refs.values())
 
 
+@once_per_view
 def judge(view: View) -> list[Finding]:
     """Training workloads most of whose ranks starve."""
     return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))
@@ -96,7 +98,12 @@ def follow(view: View) -> list[ToolCall]:
         calls.append(
             ToolCall(
                 tool="pod_logs",
-                args={"namespace": pod.ref.namespace, "pod": pod.ref.name, "tail_lines": 100},
+                args={
+                    "namespace": pod.ref.namespace,
+                    "pod": pod.ref.name,
+                    "container": gpu_container(pod),
+                    "tail_lines": 100,
+                },
                 reason=f"what a rank of {finding.subject} says about its loader",
             )
         )

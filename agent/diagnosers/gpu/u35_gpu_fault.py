@@ -13,7 +13,7 @@ from agent.analysis.judging import Judged
 from agent.analysis.kinds import JOB, JOB_SET, NODE, POD, REPLICA_SET
 from agent.analysis.readings import plural, spell
 from agent.analysis.signals.hardware import RESET_OR_WORSE, XID_CHANGES, XID_LAST, XID_WINDOW, new_faults
-from agent.analysis.view import View, claim
+from agent.analysis.view import View, claim, once_per_view
 from agent.types import Cause, Claim, Finding, LiveChange, Need, Objects, Query, Remedy
 from tools.types import ResourceRef, ToolCall
 
@@ -38,12 +38,14 @@ CONFIRMS = ("gpu_fault",)
 EXCLUDES = ("fault_follows_program",)
 
 
+@once_per_view
 def subjects(view: View) -> list[ResourceRef]:
     """GPU nodes with a new XID of any kind."""
     nodes = {series.label("node") for _, series, _ in new_faults(view)}
     return [node.ref for node in gpu_nodes(view) if node.ref.name in nodes]
 
 
+@once_per_view
 def judge(view: View) -> list[Finding]:
     """Nodes with a GPU that needs a reset, a drain or worse."""
     return findings(view, subjects(view), CONFIRMS, EXCLUDES, lambda ref, result: _finding(view, ref, result))

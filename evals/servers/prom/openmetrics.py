@@ -1,0 +1,104 @@
+"""A world's samples written as OpenMetrics text, family by family, never more than a slice in memory.
+
+Rules: a family is named once, histograms as wholes; times ascend within a series; staleness markers cannot be
+written in this format and are left out, so an ended series is visible for the lookback after its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TextIO
+
+from evals.promql.model import NAME, is_stale
+from evals.promql.numbers import INF
+from evals.servers.prom.families import family_of
+from evals.world.model import Matcher, RawSeries, SeriesSource
+from tools.errors import UserError
+
+MAX_SAMPLES = 5_000_000
+"""Samples one world may bring along; promtool needs about a minute and 1 GiB for them."""
+SLICE_SAMPLES = 100_000
+"""Samples held at a time while writing."""
+_EVERYTHING = (Matcher(NAME, "=~", ".+"),)
+
+
+def write_openmetrics(
+    source: SeriesSource, out: TextIO, *, start: float, end: float, interval: float, limit: int = MAX_SAMPLES
+) -> int:
+    """Write all samples in [start, end]; returns how many. Raises UserError when they are more than `limit`.
+
+    `interval` is the distance of samples in seconds: the first estimate, and the size of a slice, follow from it.
+    """
+    sizes: dict[str, int] = {}
+    for labels in source.label_sets(_EVERYTHING, start, end):
+        sizes[labels[NAME]] = sizes.get(labels[NAME], 0) + 1
+    points = int((end - start) / interval) + 1
+    if sum(sizes.values()) * points > limit:
+        raise too_many(sum(sizes.values()), points, limit)
+    names = frozenset(sizes)
+    families: dict[str, list[str]] = {}
+    for name in sorted(names):
+        families.setdefault(family_of(name, names)[0], []).append(name)
+    written = 0
+    for family, members in families.items():
+        kind = family_of(members[0], names)[1]
+        out.write(f"# TYPE {family.removesuffix('_total') if kind == 'counter' else family} {kind}\n")
+        for name in members:
+            width = max(interval, SLICE_SAMPLES // sizes[name] * interval)
+            for series in _slices(source, name, start, end, width):
+                written += _write_series(out, name, series)
+                if written > limit:
+                    raise too_many(sum(sizes.values()), points, limit)
+    out.write("# EOF\n")
+    return written
+
+
+def too_many(series: int, points: int, limit: int) -> UserError:
+    """The one line that says why these samples are refused."""
+    return UserError(
+        f"{series:,} series with {points:,} samples each are more than the {limit:,} samples one Prometheus is given",
+        hint="use a shorter --history",
+    )
+
+
+def _slices(source: SeriesSource, name: str, start: float, end: float, width: float) -> Iterator[RawSeries]:
+    matchers = (Matcher(NAME, "=", name),)
+    begin = start
+    while begin <= end:
+        # Sample times are whole milliseconds, and both ends of a selection belong to it.
+        yield from source.select(matchers, begin, min(end, begin + width - 0.001))
+        begin += width
+
+
+def _write_series(out: TextIO, name: str, series: RawSeries) -> int:
+    head = name + _labels(series.labels)
+    count = 0
+    for at, value in zip(series.times, series.values):
+        if is_stale(value):
+            continue
+        out.write(f"{head} {_number(value)} {_moment(at)}\n")
+        count += 1
+    return count
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    pairs = (f'{label}="{_escaped(value)}"' for label, value in labels.items() if label != NAME)
+    return f"{{{','.join(pairs)}}}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    if value != value:
+        return "NaN"
+    if value in (INF, -INF):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(float(value))
+
+
+def _moment(at: float) -> str:
+    """Seconds; a fraction gets a little on top, because Prometheus cuts to milliseconds instead of rounding."""
+    milliseconds = round(at * 1000)
+    return str(milliseconds // 1000) if milliseconds % 1000 == 0 else f"{milliseconds / 1000:.3f}2"

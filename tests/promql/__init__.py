@@ -1,0 +1,1 @@
+"""PromQL evaluation: domain cases, rules of the language, agreement with Prometheus."""

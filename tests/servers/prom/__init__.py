@@ -1,0 +1,1 @@
+"""The Prometheus API of a world, ours and the real one."""
