@@ -28,10 +28,11 @@ test: $(STAMP) ## the tests, with a seeded slice of every large proof
 prove: $(STAMP) ## the large proofs at full size
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m prove
 
-lint: $(STAMP) ## style, layers, limits
+lint: $(STAMP) ## style, layers, limits, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/repo/test_docs.py tests/repo/test_house_style.py
 
 types: $(STAMP) ## mypy --strict over everything
 	$(BIN)/mypy

@@ -80,11 +80,11 @@ def find(words: Sequence[Token]) -> tuple[tuple[Mention, ...], frozenset[int]]:
     """The mentions of a question and the positions of the words they are made of."""
     found: dict[Mention, None] = {}
     used: set[int] = set()
-    named = 0  # position of the kind word that the name before it belongs to
+    named = -1  # where the kind word stands that belongs to the name before it
     for at in range(len(words)):
         if len(found) >= MOST:
             break
-        mention = _slashed(words, at) or (_after_kind(words, at) if named != at - 1 or not named else None)
+        mention = _slashed(words, at) or (_after_kind(words, at) if named != at - 1 else None)
         if mention is None and (mention := _before_kind(words, at)):
             named = at + 1
         mention = mention or _bare(words, at)

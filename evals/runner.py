@@ -21,7 +21,13 @@ FORMATS = ("table", "json", "junit")
 
 
 def _one(scenario: Scenario) -> Result:
-    return asyncio.run(run(scenario))
+    done: list[Result] = []
+
+    async def once() -> None:
+        done.append(await run(scenario))  # asyncio.run would print the whole result into a task's repr
+
+    asyncio.run(once())
+    return done[0]
 
 
 def results(scenarios: Sequence[Scenario], *, workers: int) -> Iterator[Result]:

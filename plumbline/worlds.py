@@ -9,20 +9,20 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from agent.render.document import clean
 from evals import runner
 from evals.servers.kube.server import KubeServer
+from evals.servers.prom.real import RealPrometheus
 from evals.servers.prom.server import PromServer
 from evals.world.catalogue import worlds
 from evals.world.load import load
-from evals.world.model import World
+from plumbline.outcome import put
 from plumbline.times import duration
 from tools.errors import SettingsError
-
-if TYPE_CHECKING:
-    from evals.servers.prom.real import RealPrometheus
+from tools.fields import rfc3339
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -32,14 +32,15 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def listing(_arguments: argparse.Namespace) -> int:
     """The worlds and what each is."""
-    for name, description in worlds():
-        print(f"{name:32} {description}")
+    put("".join(f"{name:32} {clean(description)}\n" for name, description in worlds()))
     return 0
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until interrupted."""
     history = duration(arguments.history, "--history")
+    if arguments.prometheus_bin and arguments.prom_port:
+        raise SettingsError("a real Prometheus takes any free port", hint="leave --prom-port out")
     try:
         return asyncio.run(_serve(arguments, history))
     except OSError as error:
@@ -50,35 +51,27 @@ def serve(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace, history: float) -> int:
     world = load(arguments.name, anchor=time.time() if arguments.anchor == "now" else None)
-    kube = KubeServer(world, port=arguments.kube_port)
-    kube_url = await kube.start()
-    real = _real(world, arguments.prometheus_bin, history) if arguments.prometheus_bin else None
-    served = PromServer(world, port=arguments.prom_port) if real is None else None
-    try:
-        prom_url = await asyncio.to_thread(real.start) if real else await served.start() if served else ""
+    real = RealPrometheus(world, binary=arguments.prometheus_bin, history=history) if arguments.prometheus_bin else None
+    kube, prom = KubeServer(world, port=arguments.kube_port), PromServer(world, port=arguments.prom_port)
+    async with AsyncExitStack() as stack:
+        kube_url = await kube.start()
+        stack.push_async_callback(kube.stop)
         path = _kubeconfig(kube, arguments.kubeconfig_out)
-        print(f"world       {world.name}: {world.description}")
-        print(f"api server  {kube_url}")
-        print(f"prometheus  {prom_url}")
-        print(f"kubeconfig  {path}")
-        print(
-            f'try         plumbline ask --kubeconfig {path} --prometheus {prom_url} "why are our GPUs idle?"',
-            flush=True,
+        if real is not None:
+            prom_url = await asyncio.to_thread(real.start)
+            stack.push_async_callback(asyncio.to_thread, real.stop)
+        else:
+            prom_url = await prom.start()
+            stack.push_async_callback(prom.stop)
+        # A real Prometheus has a clock of its own, which soon has gone past the world's last sample.
+        at = f" --at {rfc3339(world.clock.now)}" if real else ""
+        put(
+            f"world       {world.name}: {clean(world.description)}\n"
+            f"api server  {kube_url}\nprometheus  {prom_url}\nkubeconfig  {path}\n"
+            f'try         plumbline ask --kubeconfig {path} --prometheus {prom_url}{at} "why are our GPUs idle?"\n'
         )
         await _until_interrupted()
-    finally:
-        if real is not None:
-            await asyncio.to_thread(real.stop)
-        if served is not None:
-            await served.stop()
-        await kube.stop()
     return 0
-
-
-def _real(world: World, binary: str, history: float) -> RealPrometheus:
-    from evals.servers.prom.real import RealPrometheus
-
-    return RealPrometheus(world, binary=binary, history=history)
 
 
 def _kubeconfig(kube: KubeServer, wanted: str | None) -> Path:

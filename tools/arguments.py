@@ -34,7 +34,7 @@ def _moment(value: JsonValue) -> JsonValue:
     return fields.timestamp(value) if isinstance(value, str) and fields.timestamp(value) is not None else value
 
 
-Moment: TypeAlias = Annotated[float, BeforeValidator(_moment), Field(ge=0, le=32_503_680_000, allow_inf_nan=False)]
+Moment: TypeAlias = Annotated[float, Field(ge=0, le=32_503_680_000, allow_inf_nan=False), BeforeValidator(_moment)]
 """Unix seconds, or an RFC 3339 time."""
 
 

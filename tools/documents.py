@@ -220,6 +220,7 @@ class _Open:
 
     @property
     def wants_key(self) -> bool:
+        """True when the next scalar is a key of a mapping."""
         return isinstance(self.value, dict) and self.key is None
 
     def add(self, value: JsonValue) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from agent.analysis import kinds, queries
 from agent.analysis.gpus import GPU_RESOURCE, allocatable, gpu_nodes, gpu_pods, running_gpu_pods
-from agent.analysis.readings import MANY, amount, percent, spell
+from agent.analysis.readings import MANY, amount, percent, plural, spell
 from agent.analysis.records import Record
 from agent.analysis.view import View, claim
 from agent.types import Claim
@@ -116,13 +116,13 @@ def _gpus(view: View) -> Claim | None:
     nodes = [node for node in gpu_nodes(view) if view.scope.node in (None, node.ref.name)]
     narrow = view.scope.namespaces is not None or view.scope.subject is not None
     if narrow or not nodes or not whole(view, kinds.NODE):
-        return claim(f"{amount(taken)} GPUs requested by placed pods in {view.scope.asked}", held) if held else None
+        return claim(f"{plural(taken, 'GPU')} requested by placed pods in {view.scope.asked}", held) if held else None
     refs = [node.cite("status", "allocatable", name) for node in nodes for name in allocatable(node)]
     offered = total(view, "GPUs allocatable", "sum", refs, "GPUs")
     count = total(view, "GPU nodes", "count", [node.cite("metadata", "name") for node in nodes], "nodes")
     if offered is None or count is None:
         return None
-    text = f"{amount(value(offered) or 0.0)} GPUs allocatable on {amount(value(count) or 0.0)} nodes"
+    text = f"{plural(value(offered) or 0.0, 'GPU')} allocatable on {plural(value(count) or 0.0, 'node')}"
     if held is None:
         return claim(text, offered, count)
     free = view.fact("GPUs free", "difference", [offered, held], "GPUs")
@@ -160,7 +160,8 @@ def _nodes(view: View) -> list[Claim]:
     good = total(view, "nodes Ready", "count", ready, "nodes")
     if all_nodes is None:
         return []
-    text = f"{amount(value(good) or 0.0)} of {amount(value(all_nodes) or 0.0)} nodes Ready"
+    ready_count = amount(value(good) or 0.0) if good else "none"
+    text = f"{ready_count} of {plural(value(all_nodes) or 0.0, 'node')} Ready"
     if bad:
         text += f"; not Ready: {spell(list(bad))}"
     lines = [claim(text, all_nodes, good, *list(bad.values())[: MANY - 2])]
@@ -188,7 +189,8 @@ def _pods(view: View) -> Claim | None:
     parts: list[str] = []
     refs: list[EvidenceRef] = []
     for phase, members in sorted(by_phase.items(), key=lambda item: (-len(item[1]), item[0]))[:MANY]:
-        count = total(view, f"pods {phase}", "count", [pod.cite("status", "phase") for pod in members], "pods")
+        path = ("metadata", "name") if phase == "Unknown" else ("status", "phase")
+        count = total(view, f"pods {phase}", "count", [pod.cite(*path) for pod in members], "pods")
         if count is not None:
             parts.append(f"{amount(value(count) or 0.0)} {phase}")
             refs.append(count)
@@ -209,7 +211,7 @@ def _failing(view: View) -> Claim | None:
     if count is None:
         return None
     named = [f"{pod} ({ref.value})" for pod, ref in found.items()]
-    text = f"{amount(value(count) or 0.0)} pods cannot start a container: {spell(named)}"
+    text = f"{plural(value(count) or 0.0, 'pod')} with a container that cannot start: {spell(named)}"
     return claim(text, count, *list(found.values())[: MANY - 1])
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from agent.analysis import queries
 from agent.analysis.gpus import gpu_count, running_gpu_pods
 from agent.analysis.overview import asked_pods, gpu_refs, total, value
-from agent.analysis.readings import amount, percent
+from agent.analysis.readings import amount, percent, plural
 from agent.analysis.records import Record, Sample
 from agent.analysis.signals.utilization import IDLE_BUSY
 from agent.analysis.view import View, claim
@@ -63,7 +63,7 @@ def _line(view: View, team: str, share: _Share) -> Claim | None:
     if held is None:
         return None
     refs: list[EvidenceRef] = [held]
-    text = f"{team} holds {amount(value(held) or 0.0)} GPUs"
+    text = f"{team} holds {plural(value(held) or 0.0, 'GPU')}"
     rows = [row.cite() for row in share.busy.values()]
     mean = total(view, f"mean busy share of the pods of {team}", "mean", rows, "share of time busy")
     if mean is None:
@@ -74,7 +74,7 @@ def _line(view: View, team: str, share: _Share) -> Claim | None:
     idle = total(view, f"GPUs of idle pods of {team}", "sum", idle_refs, "GPUs")
     if idle is not None:
         refs.append(idle)
-        text += f"; {amount(value(idle) or 0.0)} GPUs on pods without any use"
+        text += f"; {plural(value(idle) or 0.0, 'GPU')} on pods without any use"
     missing = [pod.cite("metadata", "name") for pod in share.pods if pod.key not in share.busy]
     unmeasured = total(view, f"GPU pods of {team} without samples", "count", missing, "pods")
     if unmeasured is not None:

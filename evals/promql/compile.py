@@ -17,6 +17,7 @@ import promql_parser as pp
 from evals.promql import nodes as n
 from evals.promql.functions import SUPPORTED
 from evals.promql.model import MAX_DEPTH, NAME, BadData
+from evals.promql.relabel import compile_regex
 from evals.world.model import Matcher
 
 N = TypeVar("N", bound=n.Node)
@@ -32,22 +33,23 @@ _CARDS: dict[str, n.Cardinality] = {
     "OneToMany": "one-to-many",
 }
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`[^`]*`|#[^\n]*', re.DOTALL)
-_AT_NEGATIVE = re.compile(r"@\s*-")
-_AT_HUGE = re.compile(r"@\s*\+?\s*(?:[\d.]*[eE]\+?\d{2,}|\d{11,}|0[xX]|[iInN])")
+_UNREADABLE = re.compile(
+    r"@\s*-|(?:@|\boffset)\s*[+-]?\s*(?:[\d.]*e\+?\d{2,}|\d{11,}|0x|inf\b|nan\b)", re.ASCII | re.IGNORECASE
+)
+"""Moments and offsets that abort the parser's native code, or cannot be read back from it."""
 
 
 @lru_cache(maxsize=512)
 def compile_query(text: str) -> n.Node:
     """The tree of a query. Raises BadData for what does not parse and for what we do not evaluate."""
-    outside = _QUOTED.sub("''", text)
-    # The parser's objects cannot hold such moments: reading them would abort inside its native code.
-    if _AT_NEGATIVE.search(outside) or _AT_HUGE.search(outside):
-        raise BadData("an @ modifier must be a plain number of seconds between 1970 and the year 2286")
+    if _UNREADABLE.search(_QUOTED.sub("''", text)):
+        raise BadData("@ and offset take plain numbers: seconds between 1970 and 2286, or a duration")
     try:
-        parsed = pp.parse(text)
+        return _Compiler().node(pp.parse(text), 0)
     except ValueError as error:
         raise BadData(f'invalid parameter "query": parse error: {error}') from None
-    return _Compiler().node(parsed, 0)
+    except OverflowError:
+        raise BadData("a duration in the query is too long") from None
 
 
 def _milliseconds(duration: timedelta | None) -> int:
@@ -100,6 +102,9 @@ def _selector(c: _Compiler, expr: pp.VectorSelector, _depth: int = 0) -> n.Selec
     if expr.matchers.or_matchers:
         raise BadData('"or" between label matchers is not supported; use the or operator between two selectors')
     matchers = [Matcher(m.name, _OPS[str(m.op)], m.value) for m in expr.matchers.matchers]
+    for matcher in matchers:
+        if matcher.op in ("=~", "!~"):
+            compile_regex(matcher.value)
     if expr.name is not None:
         matchers.insert(0, Matcher(NAME, "=", expr.name))
     offset, at = _milliseconds(expr.offset), _at(expr.at)

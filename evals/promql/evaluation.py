@@ -157,9 +157,7 @@ class Evaluation:
         if left_scalar or right_scalar:
             scalar, vector = (node.left, node.right) if left_scalar else (node.right, node.left)
             values = self.scalar(scalar, grid)
-            return binary.with_scalar(
-                node, self.vector(vector, grid), values, self.semantics, scalar_left=left_scalar
-            )
+            return binary.with_scalar(node, self.vector(vector, grid), values, self.semantics, scalar_left=left_scalar)
         left, right = self.vector(node.left, grid), self.vector(node.right, grid)
         if node.op in binary.SETS:
             return binary.sets(node, left, right, grid.count)

@@ -154,11 +154,12 @@ def _instantaneous(*, per_second: bool) -> RangeFunction:
 
 
 def _regression(times: Sequence[float], values: Sequence[float], origin: float) -> tuple[float, float]:
-    """(slope, value at `origin`) of the least-squares line; a constant series has slope zero."""
-    first = values[0]
+    """(slope, value at `origin`) of the least-squares line; zero slope for a constant, NaN with an infinity."""
+    first, count = values[0], len(values)
+    if any(map(math.isinf, values)):
+        return NAN, NAN
     if all(value == first for value in values):
-        return (NAN, NAN) if math.isinf(first) else (0.0, first)
-    count = len(values)
+        return 0.0, first
     xs = [_seconds(moment - origin) for moment in times]
     sum_x, sum_y = total(xs), total(values)
     sum_xy, sum_xx = total([x * y for x, y in zip(xs, values)]), total([x * x for x in xs])

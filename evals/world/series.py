@@ -155,6 +155,10 @@ def acceptor(matcher: Matcher) -> Callable[[str], bool]:
     raise ValueError(f"unknown matcher {matcher.op!r}")
 
 
+_SELECTED = 64
+"""Selections remembered: the queries of one question ask for the same windows again and again."""
+
+
 class WorldSeries:
     """All series of one world. Implements SeriesSource."""
 
@@ -168,6 +172,7 @@ class WorldSeries:
         for extra in self._rules.extras:
             self._extras.setdefault(extra.name, []).append(extra.entry)
         self._tables: dict[str, _Table] = {}
+        self._selected: dict[tuple[tuple[Matcher, ...], float, float], list[RawSeries]] = {}
 
     @property
     def names(self) -> list[str]:
@@ -176,13 +181,18 @@ class WorldSeries:
 
     def select(self, matchers: Sequence[Matcher], start: float, end: float) -> list[RawSeries]:
         """Matching series with their samples in [start, end]; those without any are left out."""
-        window = _Window(self._anchor, self._step, start, min(end, self._clock.now))
-        out = []
-        for labels, entry in self._matching(matchers):
-            times, values = window.samples(entry)
-            if times:
-                out.append(RawSeries(labels, times, values))
-        return out
+        end = min(end, self._clock.now)
+        key = (tuple(matchers), start, end)
+        found = self._selected.get(key)
+        if found is None:
+            if len(self._selected) >= _SELECTED:
+                self._selected.clear()
+            window = _Window(self._anchor, self._step, start, end)
+            sampled = [(labels, *window.samples(entry)) for labels, entry in self._matching(matchers)]
+            found = self._selected[key] = [
+                RawSeries(labels, times, values) for labels, times, values in sampled if times
+            ]
+        return list(found)
 
     def label_sets(self, matchers: Sequence[Matcher], start: float, end: float) -> Iterable[Mapping[str, str]]:
         """Label sets of matching series with a sample in [start, end]."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 
+from pydantic import JsonValue
+
 from agent.analysis.view import View
 from tools import fields
 from tools.types import (
@@ -101,7 +103,7 @@ def by_pod(query: NamedQuery, values: Mapping[str, float], namespace: str = "ml"
     return {query.name: [({"namespace": namespace, "pod": pod}, value) for pod, value in values.items()]}
 
 
-def node(name: str, gpus: int = 8, **spec: JsonObject | list[JsonObject] | bool) -> JsonObject:
+def node(name: str, gpus: int = 8, **spec: JsonValue) -> JsonObject:
     """A ready GPU node."""
     resources: JsonObject = {"cpu": "128", "memory": "1Ti", "nvidia.com/gpu": str(gpus)}
     return {
@@ -113,7 +115,7 @@ def node(name: str, gpus: int = 8, **spec: JsonObject | list[JsonObject] | bool)
             "creationTimestamp": ago(864_000),
             "labels": {"kubernetes.io/hostname": name, "kubernetes.io/arch": "amd64", "nvidia.com/gpu.product": "H100"},
         },
-        "spec": dict(spec),
+        "spec": {**spec},
         "status": {"capacity": dict(resources), "allocatable": dict(resources)},
     }
 

@@ -17,6 +17,7 @@ from tests.agent.build import (
     CPU_METRIC,
     NOW,
     QUEUE_METRIC,
+    Samples,
     ago,
     by_pod,
     deployment,
@@ -44,7 +45,7 @@ def chat(*extra: JsonObject, busy: float = 0.4, **series: float) -> View:
     return view([*NODES, *deployment("chat", CHAT), *extra], values)
 
 
-def job(busy: float) -> tuple[list[JsonObject], dict[str, object]]:
+def job(busy: float) -> tuple[list[JsonObject], dict[str, Samples]]:
     train = workload("Job", "train", "batch/v1")
     by = owner("Job", "train", "batch/v1")
     ranks = [
@@ -152,7 +153,7 @@ def test_u00_silent_for_shared_gpus_young_pods_and_failed_queries() -> None:
 
 def waiting(message: str, **extra: JsonObject) -> JsonObject:
     condition: JsonObject = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-    return pod("eager", on=None, gpus=4, age=900, status={"conditions": [condition]}, **extra)
+    return pod("eager", on=None, gpus=4, age=900, status={"conditions": [condition]}, **extra)  # type: ignore[arg-type]
 
 
 TAINT: JsonObject = {"key": "dedicated", "value": "search", "effect": "NoSchedule"}
@@ -212,31 +213,31 @@ def test_u16_silent_when_stable_roomy_or_one_sided() -> None:
 def test_u25_io_pressure_and_saw_tooth() -> None:
     objects, series = job(0.3)
     pressure = {**series, **by_pod(IO_WAITING, dict.fromkeys(RANKS, 0.45))}
-    (finding,) = judge("U25", view(objects, pressure))  # type: ignore[arg-type]
+    (finding,) = judge("U25", view(objects, pressure))
     assert str(finding.subject) == "ml/Job/train"
     saw = {
         **series,
         **by_pod(queries.GPU_BUSY_DEVIATION, dict.fromkeys(RANKS, 0.42)),
         **by_pod(IO_WAITING, dict.fromkeys(RANKS, 0.01)),
     }
-    assert judge("U25", view(objects, saw))  # type: ignore[arg-type]
+    assert judge("U25", view(objects, saw))
 
 
 def test_u25_silent_for_throttling_checkpoints_stragglers_and_serving() -> None:
     objects, series = job(0.3)
     pressure = {**series, **by_pod(IO_WAITING, dict.fromkeys(RANKS, 0.45))}
-    assert judge("U25", view(objects, {**pressure, **by_pod(CPU_THROTTLED, dict.fromkeys(RANKS, 0.6))})) == []  # type: ignore[arg-type]
+    assert judge("U25", view(objects, {**pressure, **by_pod(CPU_THROTTLED, dict.fromkeys(RANKS, 0.6))})) == []
     writes = {**by_pod(WRITE_PEAK, dict.fromkeys(RANKS, 9e8)), **by_pod(READ_PEAK, dict.fromkeys(RANKS, 1e6))}
-    assert judge("U25", view(objects, {**pressure, **writes})) == []  # type: ignore[arg-type]
+    assert judge("U25", view(objects, {**pressure, **writes})) == []
     one = {**series, **by_pod(IO_WAITING, {"train-0": 0.45, "train-1": 0.0})}
-    assert judge("U25", view(objects, one)) == []  # type: ignore[arg-type]
+    assert judge("U25", view(objects, one)) == []
     serving = {**measured(tuple(CHAT), 0.3), **by_pod(queries.GPU_BUSY_DEVIATION, dict.fromkeys(CHAT, 0.42))}
     assert judge("U25", view([*NODES, *deployment("chat", CHAT)], serving)) == []
 
 
 def test_u25_says_what_it_lacks() -> None:
     objects, series = job(0.3)
-    missing = diagnosers.load()["U25"].survey(view(objects, series)).missing  # type: ignore[arg-type]
+    missing = diagnosers.load()["U25"].survey(view(objects, series)).missing
     assert any("container_pressure_io_waiting_seconds_total" in entry.need for entry in missing)
 
 
@@ -277,7 +278,7 @@ def replicas(**second: JsonObject) -> View:
     objects = deployment("chat", CHAT)
     other = objects[-1]
     status = other["status"]["containerStatuses"][0]  # type: ignore[index,call-overload]
-    status.update({"imageID": "registry.example/app@sha256:" + "b" * 64, **second})  # type: ignore[union-attr,call-overload]
+    status.update({"imageID": "registry.example/app@sha256:" + "b" * 64, **second})  # type: ignore[union-attr]
     return view([*NODES, *objects])
 
 

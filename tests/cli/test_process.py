@@ -6,7 +6,9 @@ import io
 import json
 import os
 import pty
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from evals.servers.prom.real import available
 from evals.world.load import load
 from evals.world.model import World
 from tests.cli.conftest import QUESTION, Command, Replay, Serve, newest_session
@@ -203,3 +206,33 @@ def test_world_serve_is_a_cluster_to_others(plumbline: Command, tmp_path: Path) 
     assert done.code == 0
     assert done.answer.findings[0].cause == "U13"
     assert kubeconfig.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(not available(), reason="no prometheus and promtool on PATH")
+def test_world_serve_with_a_real_prometheus_is_answered_alike(plumbline: Command, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "served"
+    flags = ("--prometheus-bin", "--history", "1h", "--anchor", "now", "--kubeconfig-out", str(kubeconfig))
+    with started("world", "serve", "hpa-cpu", *flags) as process:
+        assert process.stdout is not None
+        said = dict(line.split(None, 1) for line in (process.stdout.readline() for _ in range(5)) if line.strip())
+        at = re.search(r"--at (\S+)", said["try"])
+        assert at, said
+        target = ("--kubeconfig", str(kubeconfig), "--prometheus", said["prometheus"].strip())
+        done = plumbline("ask", *target, "--at", at[1], "-o", "json", QUESTION)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert done.code == 0
+    assert done.answer.findings[0].cause == "U13"
+    assert "prometheus" in {item.source for item in done.answer.evidence}
+
+
+def test_world_serve_says_what_is_wrong(plumbline: Command, tmp_path: Path) -> None:
+    assert "--prom-port" in plumbline("world", "serve", "fleet", "--prometheus-bin", "--prom-port", "9").line
+    assert "--prometheus-bin" in plumbline("world", "serve", "fleet", "--prometheus-bin", "/no/such").line
+    assert "--history" in plumbline("world", "serve", "fleet", "--history", "always").line
+    assert "choose another" in plumbline("world", "serve", "fleet", "--kubeconfig-out", "/dev/null/x").line
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert "cannot listen" in plumbline("world", "serve", "fleet", "--kube-port", str(taken.getsockname()[1])).line

@@ -105,7 +105,7 @@ async def test_a_changed_database_is_refused_on_resume(tmp_path: Path) -> None:
         "channel_versions": {}, "versions_seen": {}, "updated_channels": None,
     }  # fmt: skip
     async with open_checkpoints(tmp_path, key) as saver:
-        await saver.aput(config, checkpoint, {}, {})  # type: ignore[arg-type,typeddict-item]
+        await saver.aput(config, checkpoint, {}, {})  # type: ignore[arg-type]
         assert await saver.aget_tuple(config) is not None  # type: ignore[arg-type]
     with sqlite3.connect(tmp_path / "checkpoints.db") as database:
         database.execute(

@@ -86,7 +86,7 @@ def generate(seed: int) -> MemorySource:
     _add(out, rng, {"__name__": "lone"}, _gauge(rng, None), gaps=0.2)
     for job in ("j0", "j1"):
         _histogram(out, rng, job)
-    return MemorySource(out)
+    return MemorySource(sorted(out, key=lambda series: sorted(series.labels.items())))
 
 
 def _histogram(out: list[RawSeries], rng: random.Random, job: str) -> None:

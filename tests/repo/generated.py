@@ -6,6 +6,7 @@ A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; the rest of the file
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -71,7 +72,7 @@ def commands() -> str:
 def _command(parser: argparse.ArgumentParser, about: str = "") -> Iterator[str]:
     actions = [action for action in parser._actions if action.dest != "help"]
     below = [action for action in actions if isinstance(action, argparse._SubParsersAction)]
-    words = " ".join(a.metavar or a.dest.upper() for a in actions if not a.option_strings and a not in below)
+    words = " ".join(str(a.metavar or a.dest.upper()) for a in actions if not a.option_strings and a not in below)
     if not below:
         yield f"\n### `{parser.prog}{' ' + words if words else ''}`\n"
         yield f"{about[:1].upper()}{about[1:]}.\n"
@@ -102,7 +103,7 @@ def settings() -> str:
     tree = ast.parse((ROOT / "agent" / "settings.py").read_text())
     body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Settings")
     meanings: dict[str, str] = {}
-    for field, text in zip(body, body[1:]):
+    for field, text in itertools.pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
             meanings[field.target.id] = str(ast.literal_eval(text.value))
     rows = ["| key | variable | meaning |", "|---|---|---|"]
@@ -122,7 +123,8 @@ def contract() -> str:
 def _fields(node: JsonValue, path: str, root: JsonValue) -> Iterator[str]:
     target = _resolved(node, root)
     if path:
-        yield f"| `{path}` | {_type(target)} | {fields.text(node, 'description') or fields.text(target, 'description')} |"
+        meaning = fields.text(node, "description") or fields.text(target, "description")
+        yield f"| `{path}` | {_type(target)} | {meaning} |"
     for name, child in fields.mapping(target, "properties").items():
         yield from _fields(child, f"{path}.{name}" if path else name, root)
     if fields.mapping(target, "items", "properties"):
@@ -158,8 +160,9 @@ def filled(text: str, parts: dict[str, Make]) -> str:
         pattern = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.DOTALL)
         if len(pattern.findall(text)) != 1:
             raise ValueError(f"there must be exactly one part {name}")
-        body = make().strip("\n")
-        text = pattern.sub(lambda _, name=name, body=body: f"<!-- {name} -->\n{body}\n<!-- /{name} -->", text)
+        before, _, rest = text.partition(f"<!-- {name} -->\n")
+        after = rest.partition(f"<!-- /{name} -->")[2]
+        text = f"{before}<!-- {name} -->\n{make().strip(chr(10))}\n<!-- /{name} -->{after}"
     return text
 
 

@@ -77,8 +77,8 @@ def test_nothing_of_the_workshop_is_left() -> None:
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
         for what, pattern in FORBIDDEN:
-            found = pattern.search(text)
-            assert not found, f"{name(path)} holds {what}: {found.group() if found else ''}"
+            found = [match.group() for match in pattern.finditer(text)]
+            assert not found, f"{name(path)} holds {what}: {found[0]}"
 
 
 def test_no_boolean_positional_arguments() -> None:

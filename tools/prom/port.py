@@ -194,7 +194,7 @@ class LiveProm:
     async def _in_thread(self, ask: Callable[[Client, str], T], deadline: Deadline, limit: int) -> T:
         client = self._idle.pop() if self._idle else self._client()
         client.session.deadline, client.session.limit = deadline, limit
-        timeout = f"{max(deadline.left(), 0.001):.3f}s"
+        timeout = f"{max(int(deadline.left() * 1000), 1)}ms"  # Prometheus takes no fraction before a unit
         self._sent += 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, ask, client, timeout)
         try:

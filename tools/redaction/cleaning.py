@@ -16,11 +16,10 @@ _SEQUENCE = re.compile(
     re.VERBOSE,
 )
 _ASCII_CONTROL = dict.fromkeys((*range(0x09), *range(0x0B, 0x20), 0x7F))
-_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
-"""Letters and marks that show nothing (Unicode Default_Ignorable_Code_Point, and the empty Braille cell)."""
 _SELECTORS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
+"""Selectors, fillers, joiners and tags that show nothing (Unicode Default_Ignorable_Code_Point, empty Braille)."""
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 """Unusual spaces become plain ones: they would split a word unseen."""
 

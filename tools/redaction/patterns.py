@@ -23,6 +23,7 @@ Span: TypeAlias = tuple[int, int, str]
 _START = r"(?:(?<![A-Za-z0-9_-])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 _END = r"(?![A-Za-z0-9_-])"
 MARK = "‹redacted:"
+_WHOLE_MARK = re.compile(r"‹redacted:[a-z]{1,20}:[0-9a-f]{4}›")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,12 @@ _SPACED_NAME = re.compile(
     r"(?=[\"']?\s{0,4}[:=])",
     re.IGNORECASE,
 )
+_SEPARATOR = re.compile(r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?")
 _BARE = re.compile(r"[^\s,;&\"'`)}\]<>|\\]{1,4096}")
 _NOT_A_VALUE = re.compile(
     r"(?:true|false|null|none|nil|empty|unset|undefined|required|optional|changeme|redacted|omitted|missing|invalid"
     r"|expired|not|is|was|has|for|from|in|of|to|and|the|with|must|should|string|\*+|x+|\.+|-+|<.*|\[.*|\{+.*|\$.*|%[sdvq]"
-    r"|‹.*|/(?:[\w.-]+/)+[\w.-]*|(?:file|https?)://.*|\d{1,5}(?:\.\d+)?(?:ms|s|m|h|d)?|v\d\w{0,8})",
+    r"|/(?:[\w.-]+/)+[\w.-]*|(?:file|https?)://.*|\d{1,5}(?:\.\d+)?(?:ms|s|m|h|d)?|v\d\w{0,8})",
     re.IGNORECASE | re.ASCII,
 )
 _PEM = "PRIVATE KEY"
@@ -138,7 +140,22 @@ _SIGNATURE = re.compile(
 
 
 def find(text: str) -> list[Span]:
-    """All secrets in `text` (already cleaned), sorted and without overlaps."""
+    """All secrets in `text` (already cleaned), sorted and without overlaps. What is redacted already stays."""
+    if MARK not in text:
+        return _find(text)
+    spans: list[Span] = []
+    position = 0
+    for mark in _WHOLE_MARK.finditer(text):
+        spans += _shifted(text[position : mark.start()], position)
+        position = mark.end()
+    return spans + _shifted(text[position:], position)
+
+
+def _shifted(text: str, by: int) -> list[Span]:
+    return [(start + by, end + by, kind) for start, end, kind in _find(text)]
+
+
+def _find(text: str) -> list[Span]:
     spans: list[Span] = list(_pem(text))
     for shape in SHAPES:
         if any(hint in text for hint in shape.hints):
@@ -178,17 +195,17 @@ def _header_value(match: re.Match[str]) -> Span | None:
     scheme = re.match(r"(?:bearer|basic|digest|negotiate|token|aws4-hmac-sha256)\s{1,4}", value, re.IGNORECASE)
     if scheme:
         start += scheme.end()
-    body = text_body = value[scheme.end() :] if scheme else value
-    if len(body.strip()) < 6 or MARK in text_body or _NOT_A_VALUE.fullmatch(body.split(maxsplit=1)[0]):
+    body = value[scheme.end() :] if scheme else value
+    if len(body.strip()) < 6 or _NOT_A_VALUE.fullmatch(body.split(maxsplit=1)[0]):
         return None
     return start, end, "header"
 
 
 def _userinfo(match: re.Match[str]) -> Iterator[Span]:
     user, colon, password = match.group(1).partition(":")
-    if colon and password and not password.startswith((MARK, "$", "<", "*")):
+    if colon and password and not password.startswith(("$", "<", "*")):
         yield match.start(1) + len(user) + 1, match.end(1), "password"
-    if len(user) >= 16 and _has_digit(user) and not user.startswith("‹"):
+    if len(user) >= 16 and _has_digit(user):
         yield match.start(1), match.start(1) + len(user), "token"
 
 
@@ -204,11 +221,11 @@ def _pairs(text: str) -> Iterator[Span]:
         if span is None:
             continue
         value = text[span[0] : span[1]]
-        if not _NOT_A_VALUE.fullmatch(value) and MARK not in value and _plausible(name, value, match):
+        if not _NOT_A_VALUE.fullmatch(value) and _plausible(name, value, match):
             covered = span[1]
             yield span[0], span[1], "value"
     for spaced in _SPACED_NAME.finditer(text):
-        found = re.compile(r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?").match(text, spaced.end())
+        found = _SEPARATOR.match(text, spaced.end())
         span = _value_span(text, found.end(), None) if found else None
         if span is not None and not _NOT_A_VALUE.fullmatch(text[span[0] : span[1]]):
             yield span[0], span[1], "value"

@@ -65,7 +65,11 @@ def judge(view: View) -> list[Finding]:
 
 def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
     target = view.scale_target(ref) or ref
-    on = " and ".join(sorted({name for _, _, name in resource_metrics(hpa)})) if (hpa := view.find(ref)) else "CPU"
+    on = (
+        " and ".join(sorted({_spelled(name) for _, _, name in resource_metrics(hpa)}))
+        if (hpa := view.find(ref))
+        else "CPU"
+    )
     title = f"{target.kind} {target.namespace}/{target.name} scales on {on}, which does not follow token load"
     seen = (*result.claims, *_use(view, ref), *_waiting(view, ref), *_movement(view, ref))
     return Finding(
@@ -77,6 +81,10 @@ def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
         seen=seen,
         affects=(target,),
     )
+
+
+def _spelled(resource: str) -> str:
+    return "CPU" if resource == "cpu" else resource
 
 
 def _use(view: View, ref: ResourceRef) -> list[Claim]:
@@ -97,7 +105,8 @@ def _waiting(view: View, ref: ResourceRef) -> list[Claim]:
     if not rows:
         return []
     most = max(rows, key=lambda row: row.value or 0.0)
-    return [claim(f"at most {amount(most.value or 0.0)} requests waited on a replica in 30 min", most.cite())]
+    waited = f"at most {amount(most.value)} requests waited" if most.value else "no request waited"
+    return [claim(f"{waited} on a replica in 30 min", most.cite())]
 
 
 def _movement(view: View, ref: ResourceRef) -> list[Claim]:

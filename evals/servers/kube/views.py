@@ -92,6 +92,7 @@ class _Plain(yaml.CSafeDumper):
     """Dumps without anchors: an API server never writes them."""
 
     def ignore_aliases(self, data: object) -> bool:
+        """Always: every repeat is written out."""
         return True
 
 
