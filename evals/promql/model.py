@@ -61,10 +61,8 @@ def is_stale(value: float) -> bool:
 
 
 def show(labels: Labels) -> str:
-    """A label set as Prometheus prints it: name{a="b", c="d"}."""
-    pairs = ", ".join(f'{name}="{_escape(labels[name])}"' for name in sorted(labels) if name != NAME)
-    name = labels.get(NAME, "")
-    return f"{name}{{{pairs}}}" if pairs or not name else name
+    """A label set as Prometheus prints it in its errors: {__name__="a", b="c"}."""
+    return "{" + ", ".join(f'{name}="{_escape(labels[name])}"' for name in sorted(labels)) + "}"
 
 
 def _escape(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Every cause is explained, sourced, reachable, and proven right and silent by scenarios; its pages are current."""
+"""Every cause is explained, sourced, reachable, and proven right and silent by scenarios."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from agent.grammar import parse
 from agent.types import Objects, Query
 from agent.verdict import EXPLAINS, LOOK_ALIKES
 from evals.scenario import load_all
-from evals.scenario_docs import pages
 from evals.world.layers import known_worlds
 
 CAUSES = diagnosers.load()
@@ -75,9 +74,3 @@ def test_a_cause_is_reachable_by_a_question(cause: str) -> None:
 def test_a_cause_has_neighbours_that_a_test_tells_apart(cause: str) -> None:
     assert LOOK_ALIKES.get(cause), f"name the causes that look like {cause} in agent/verdict.py"
     assert cause not in (*LOOK_ALIKES[cause], *EXPLAINS.get(cause, ()))
-
-
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
-def test_the_generated_pages_are_current(path: Path) -> None:
-    written = path.read_text(encoding="utf-8") if path.is_file() else ""
-    assert written == pages()[path], f"docs/{path.name} is stale: run `python -m evals.scenario_docs`"

@@ -119,7 +119,7 @@ async def test_text_in_a_cluster_steers_nothing(hostile: str, plain: str, tool: 
     assert one.diagnosis is not None
     assert other.diagnosis is not None
     assert [f.title for f in one.diagnosis.findings] == [f.title for f in other.diagnosis.findings]
-    assert one.tools == other.tools
+    assert sorted(one.tools) == sorted(other.tools)
     read = [row for evidence in one.evidence.values() if evidence.tool == tool for row in evidence.rows]
     assert any(planted in json.dumps(row.data, ensure_ascii=False) for row in read), "the planted text was not read"
     assert not UNSHOWABLE.search("".join(_texts(one)))
