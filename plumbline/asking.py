@@ -19,7 +19,7 @@ from agent.render.document import clean
 from agent.session import Session
 from agent.settings import Settings
 from agent.types import Diagnosis, Family, Severity
-from plumbline.cli import FAILED, FOUND, INTERRUPTED, SEVERITIES, USAGE, program
+from plumbline.cli import FAILED, FOUND, INTERRUPTED, SEVERITIES, USAGE, program, typed
 from plumbline.outcome import put, say
 from plumbline.progress import Progress
 from plumbline.targets import lock_down, open_target, settings_of, with_metrics
@@ -31,12 +31,12 @@ DEMO_WORLD = "hpa-cpu"
 DEMO_QUESTION = "why are team search's H100s half idle?"
 NEXT = f"""
 Try next (no key, no cluster):
-  plumbline ask --world {DEMO_WORLD} "what changed in the last 7 days?"
-  plumbline diagnose --world fleet
-  plumbline world list
+  {{program}} ask --world {DEMO_WORLD} "what changed in the last 7 days?"
+  {{program}} diagnose --world fleet
+  {{program}} world list
 On your own cluster:
-  plumbline doctor
-  plumbline ask --prometheus URL "why are our GPUs idle?"
+  {{program}} doctor
+  {{program}} ask --prometheus URL "why are our GPUs idle?"
 """
 
 
@@ -65,7 +65,7 @@ def demo(arguments: argparse.Namespace) -> int:
         put(f'$ plumbline ask --world {DEMO_WORLD} "{DEMO_QUESTION}"\n')
     code = _run(arguments, DEMO_QUESTION, ())
     if arguments.output == "table":
-        put(NEXT)
+        put(NEXT.format(program=typed()))
     return code
 
 

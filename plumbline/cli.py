@@ -22,6 +22,15 @@ def program(argv0: str | None = None) -> str:
     return "kubectl plumbline" if name.startswith("kubectl-") else "plumbline"
 
 
+def typed() -> str:
+    """The command as it can be typed here: by its path while it is not on PATH, as after `make setup`."""
+    import shutil
+
+    script = os.path.relpath(sys.argv[0])
+    plain = program() == "plumbline" and not shutil.which("plumbline") and os.path.basename(script) == "plumbline"
+    return script if plain else program()
+
+
 def _target_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("target")
     group.add_argument("--world", metavar="NAME", help="a recorded world instead of a cluster (see `world list`)")
