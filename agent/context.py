@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tools.gate import Gate
-
 from agent.analysis.diagnoser import Diagnoser
 from agent.events import CallFinished, CallStarted, Event, EvidenceAdded
 from agent.reasoner import Reasoner
 from agent.store import Store
+from tools.gate import Gate
 from tools.limits import Meter
 from tools.types import Evidence, Mode, Principal, Scope, ToolCall
 

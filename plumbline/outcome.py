@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
 import os
 import sys
 import time
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 from agent.render.document import clean
 from agent.settings import default_state_dir
@@ -47,8 +49,7 @@ def _silence() -> None:
 def guarded(arguments: argparse.Namespace) -> int:
     """Import and run a sub-command; every way it can end becomes an exit code."""
     try:
-        command = getattr(importlib.import_module(arguments.module), arguments.function)
-        return int(command(arguments))
+        return int(getattr(_imported(arguments.module), arguments.function)(arguments))
     except (UserError, AuditUnavailable) as error:
         say(str(error))
         return USAGE
@@ -64,6 +65,18 @@ def guarded(arguments: argparse.Namespace) -> int:
     except Exception as error:
         _report(error, verbose=getattr(arguments, "verbose", False))
         return FAILED
+
+
+def _imported(name: str) -> ModuleType:
+    """Import a sub-command without looking for garbage meanwhile: that costs a fifth of the start and finds none."""
+    if name in sys.modules:
+        return sys.modules[name]
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _report(error: Exception, *, verbose: bool) -> None:

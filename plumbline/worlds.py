@@ -27,7 +27,7 @@ from tools.fields import rfc3339
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Run the scenarios."""
-    return runner.main(arguments.pattern, output=arguments.output, workers=arguments.workers)
+    return runner.main(arguments.pattern, output=arguments.output, workers=arguments.workers, out=sys.stdout)
 
 
 def listing(_arguments: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ value in evidence or a Fact over values; a total of more than FACT_INPUTS values
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import islice
 
 from agent.analysis import kinds, queries
 from agent.analysis.gpus import GPU_RESOURCE, allocatable, gpu_nodes, gpu_pods, running_gpu_pods
@@ -48,9 +49,10 @@ def overview(view: View) -> list[Claim]:
 # --- shared with the other summaries -----------------------------------------------------------------------
 
 
-def total(view: View, name: str, function: str, refs: Sequence[EvidenceRef], unit: str) -> EvidenceRef | None:
-    """A Fact over the values at `refs`; None without any, or with more than FACT_INPUTS."""
-    return view.fact(name, function, refs, unit) if 0 < len(refs) <= FACT_INPUTS else None
+def total(view: View, name: str, function: str, refs: Iterable[EvidenceRef], unit: str) -> EvidenceRef | None:
+    """A Fact over the values at `refs`; None without any, or with more than FACT_INPUTS (no more are looked at)."""
+    inputs = list(islice(refs, FACT_INPUTS + 1))
+    return view.fact(name, function, inputs, unit) if 0 < len(inputs) <= FACT_INPUTS else None
 
 
 def value(ref: EvidenceRef | None) -> float | None:
@@ -111,7 +113,7 @@ def _gpus(view: View) -> Claim | None:
     held: EvidenceRef | None = None
     if whole(view, kinds.POD):
         placed = [pod for pod in asked_pods(view, gpu_pods(view)) if pod.text("spec", "nodeName")]
-        held = total(view, "GPUs requested by placed pods", "sum", [r for p in placed for r in gpu_refs(p)], "GPUs")
+        held = total(view, "GPUs requested by placed pods", "sum", (r for p in placed for r in gpu_refs(p)), "GPUs")
     taken = value(held) or 0.0
     nodes = [node for node in gpu_nodes(view) if view.scope.node in (None, node.ref.name)]
     narrow = view.scope.namespaces is not None or view.scope.subject is not None
@@ -119,7 +121,7 @@ def _gpus(view: View) -> Claim | None:
         return claim(f"{plural(taken, 'GPU')} requested by placed pods in {view.scope.asked}", held) if held else None
     refs = [node.cite("status", "allocatable", name) for node in nodes for name in allocatable(node)]
     offered = total(view, "GPUs allocatable", "sum", refs, "GPUs")
-    count = total(view, "GPU nodes", "count", [node.cite("metadata", "name") for node in nodes], "nodes")
+    count = total(view, "GPU nodes", "count", (node.cite("metadata", "name") for node in nodes), "nodes")
     if offered is None or count is None:
         return None
     text = f"{plural(value(offered) or 0.0, 'GPU')} allocatable on {plural(value(count) or 0.0, 'node')}"
@@ -135,12 +137,12 @@ def _use(view: View) -> Claim | None:
     parts: list[str] = []
     refs: list[EvidenceRef] = []
     fleet = [row for row in view.rows(queries.GPU_BUSY_FLEET) if view.scope.node in (None, row.label("node"))]
-    by_node = total(view, "mean busy share by node", "mean", [row.cite() for row in fleet], "share of time busy")
+    by_node = total(view, "mean busy share by node", "mean", (row.cite() for row in fleet), "share of time busy")
     if by_node is not None and view.scope.namespaces is None and view.scope.subject is None:
         parts.append(f"GPUs are {percent(value(by_node) or 0.0)} busy on average over nodes in 30 min")
         refs.append(by_node)
     rows = view.rows_for(queries.GPU_BUSY_MEAN, asked_pods(view, running_gpu_pods(view)))
-    by_pod = total(view, "mean busy share of GPU pods", "mean", [row.cite() for row in rows], "share of time busy")
+    by_pod = total(view, "mean busy share of GPU pods", "mean", (row.cite() for row in rows), "share of time busy")
     if by_pod is not None:
         parts.append(f"GPU pods are {percent(value(by_pod) or 0.0)} busy on average in 30 min")
         refs.append(by_pod)
@@ -156,7 +158,7 @@ def _nodes(view: View) -> list[Claim]:
     states = {node.ref.name: _readiness(node) for node in nodes}
     ready = [ref for ref in states.values() if ref.value == "True"]
     bad = {name: ref for name, ref in states.items() if ref.value != "True"}
-    all_nodes = total(view, "nodes", "count", [node.cite("metadata", "name") for node in nodes], "nodes")
+    all_nodes = total(view, "nodes", "count", (node.cite("metadata", "name") for node in nodes), "nodes")
     good = total(view, "nodes Ready", "count", ready, "nodes")
     if all_nodes is None:
         return []
@@ -190,7 +192,7 @@ def _pods(view: View) -> Claim | None:
     refs: list[EvidenceRef] = []
     for phase, members in sorted(by_phase.items(), key=lambda item: (-len(item[1]), item[0]))[:MANY]:
         path = ("metadata", "name") if phase == "Unknown" else ("status", "phase")
-        count = total(view, f"pods {phase}", "count", [pod.cite(*path) for pod in members], "pods")
+        count = total(view, f"pods {phase}", "count", (pod.cite(*path) for pod in members), "pods")
         if count is not None:
             parts.append(f"{amount(value(count) or 0.0)} {phase}")
             refs.append(count)

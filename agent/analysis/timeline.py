@@ -36,7 +36,7 @@ MANAGERS: tuple[tuple[str, Actor], ...] = (
         "controller",
     ),
 )
-"""Field managers by what stands behind them; the first whole match decides (web consoles write as Mozilla, Lens as node-fetch)."""
+"""Field managers by what stands behind them, first match first (web consoles write as Mozilla)."""
 SPOKEN: dict[Actor, str] = {
     "person": "a person ({})",
     "gitops": "GitOps ({})",

@@ -301,7 +301,9 @@ def _merge(spans: list[Span]) -> list[Span]:
     return merged
 
 
-_PLAIN = re.compile(r"(?!xox|sk-|gl[a-z]{2,5}-|nvapi|xapp|pplx|xai|tskey|pypi|dapi)[a-z0-9/:-]*|[0-9TZ:.+-]*")
+_PLAIN = re.compile(
+    r"(?!xox|sk-|gl[a-z]{2,5}-|nvapi|xapp|pplx|xai|tskey|pypi|dapi)(?:containerd://|sha256:)?[a-z0-9/-]*|[0-9TZ:.+-]*"
+)
 
 
 def is_plain(text: str) -> bool:

@@ -47,10 +47,11 @@ def result(answer: Result, limit: int | None = None) -> JsonObject:
     rows: list[JsonValue] = []
     for labels, points in answer.series[:limit]:
         pairs: list[JsonValue] = [[_time(at), show_value(value)] for at, value in points]
+        metric: JsonObject = dict(sorted(labels.items()))
         if answer.type == "vector":
-            rows.append({"metric": {**labels}, "value": pairs[0]})
+            rows.append({"metric": metric, "value": pairs[0]})
         else:
-            rows.append({"metric": {**labels}, "values": pairs})
+            rows.append({"metric": metric, "values": pairs})
     return {"resultType": answer.type, "result": rows}
 
 

@@ -35,7 +35,7 @@ class Fault:
     @property
     def hangs(self) -> bool:
         """True when no answer is to come at all."""
-        return fields.flag(self.entry, "hang")
+        return fields.flag(self.entry, "hang") is True
 
     @property
     def warnings(self) -> list[str]:

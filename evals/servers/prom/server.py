@@ -185,7 +185,7 @@ class PromServer:
             raise ApiError(400, "bad_data", "no match[] parameter provided")
         unique = {frozenset(labels.items()): labels for labels in self._label_sets(form, selectors)}
         ordered = sorted(unique.values(), key=lambda labels: sorted(labels.items()))
-        return [dict(labels) for labels in ordered[:limit]]
+        return [dict(sorted(labels.items())) for labels in ordered[:limit]]
 
     def _labels(self, form: Form) -> list[str]:
         limit = forms.limit(form)
