@@ -36,9 +36,11 @@ class Frame:
     team_label: str
 
 
-def view_of(pairs: Sequence[tuple[ToolCall, Evidence]], *, now: float, scope: Scope) -> View:
-    """The view of a run's evidence."""
-    return View(pairs, now=now, scope=scope)
+def view_of(
+    pairs: Sequence[tuple[ToolCall, Evidence]], *, now: float, scope: Scope, earlier: View | None = None
+) -> View:
+    """The view of a run's evidence; an earlier one of the same run saves work."""
+    return View(pairs, now=now, scope=scope, earlier=earlier)
 
 
 def selected(diagnosers: Mapping[str, Diagnoser], intent: Intent) -> list[Diagnoser]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.analysis.diagnoser import Diagnoser
+from agent.analysis.view import View
 from agent.events import CallFinished, CallStarted, Event, EvidenceAdded
 from agent.reasoner import Reasoner
 from agent.store import Store
@@ -43,6 +44,8 @@ class RunContext:
     meter: Meter = field(default_factory=Meter)
     started: float = field(default_factory=time.monotonic)
     bodies: dict[str, Evidence] = field(default_factory=dict)
+    view: View | None = None
+    """The view of the first judgement, for the second to build on."""
 
     def evidence(self, evidence_id: str) -> Evidence:
         """A body by id, from memory or, after a resume, from the store. Raises KeyError when it is gone."""

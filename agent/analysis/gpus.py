@@ -62,7 +62,7 @@ def active(pod: Record) -> bool:
 def gpu_pods(view: View) -> list[Record]:
     """Live pods that ask for GPUs."""
     pods = view.objects(kinds.POD)
-    return view.once("gpu_pods", lambda: [pod for pod in pods if active(pod) and gpu_count(pod) > 0])
+    return view.once(("gpu_pods",), lambda: [pod for pod in pods if active(pod) and gpu_count(pod) > 0])
 
 
 def running_gpu_pods(view: View) -> list[Record]:
@@ -86,12 +86,12 @@ def _gpus_of(node: Record, which: str) -> dict[str, float]:
 def gpu_nodes(view: View) -> list[Record]:
     """Nodes that have, or should have, GPUs."""
     nodes = view.objects(kinds.NODE)
-    return view.once("gpu_nodes", lambda: [n for n in nodes if allocatable(n) or _gpus_of(n, "capacity")])
+    return view.once(("gpu_nodes",), lambda: [n for n in nodes if allocatable(n) or _gpus_of(n, "capacity")])
 
 
 def free(view: View) -> dict[str, dict[str, float]] | None:
     """As `_free`, worked out once per view."""
-    return view.once("free_gpus", lambda: _free(view))
+    return view.once(("free_gpus",), lambda: _free(view))
 
 
 def _free(view: View) -> dict[str, dict[str, float]] | None:

@@ -99,7 +99,7 @@ def reference_of(data: JsonObject, kind: KindRef) -> ResourceRef:
     """The reference of an object as listed under `kind` (list items may lack apiVersion and kind)."""
     api_version = fields.text(data, "apiVersion")
     version = api_version.rsplit("/", 1)[-1] if api_version else ""
-    return ResourceRef(
+    return ResourceRef.model_construct(  # every field is a string already; ten thousand validations are not free
         group=kind.group,
         version=version,
         kind=kind.kind,
@@ -116,7 +116,7 @@ def owner_reference(data: JsonObject) -> ResourceRef | None:
     if chosen is None or not fields.text(chosen, "name"):
         return None
     group, _, version = fields.text(chosen, "apiVersion").rpartition("/")
-    return ResourceRef(
+    return ResourceRef.model_construct(
         group=group,
         version=version,
         kind=fields.text(chosen, "kind"),

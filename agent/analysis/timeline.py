@@ -107,7 +107,7 @@ def _asked(view: View, ref: ResourceRef) -> bool:
     """True for objects the scope is about: the subject, what scales it, what owns its pods, its nodes; places."""
     scope = view.scope
     if scope.subject is not None:
-        related = view.once("related to the subject", lambda: _related(view))
+        related = view.once(("related to the subject",), lambda: _related(view))
         target = view.scale_target(ref)
         return ref.identity in related or (target is not None and target.identity in related)
     if scope.node is not None:

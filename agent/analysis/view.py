@@ -36,6 +36,7 @@ from tools.types import (
 T = TypeVar("T")
 _Kind: TypeAlias = tuple[str, str]
 """(group, kind)."""
+_EVENTS: _Kind = ("", "Event")
 _OWNER_DEPTH = 8
 """Longest owner chain followed (Pod → Job → JobSet → TrainJob is 4)."""
 
@@ -44,7 +45,13 @@ class View:
     """The evidence of one run as diagnosers see it."""
 
     def __init__(
-        self, gathered: Sequence[tuple[ToolCall, Evidence]], *, now: float, scope: Scope, next_id: int = 0
+        self,
+        gathered: Sequence[tuple[ToolCall, Evidence]],
+        *,
+        now: float,
+        scope: Scope,
+        next_id: int = 0,
+        earlier: View | None = None,
     ) -> None:
         self.now = now
         self.scope = scope
@@ -60,7 +67,7 @@ class View:
                 kind = (fields.text(call.args, "group"), fields.text(call.args, "kind"))
                 self._objects[kind].append(evidence)
             elif call.tool == "list_events":
-                self._objects[("", "Event")].append(evidence)
+                self._objects[_EVENTS].append(evidence)
             elif call.tool == "named_query":
                 self._queries[fields.text(call.args, "name")] = evidence
         self._records: dict[_Kind, tuple[Record, ...]] = {}
@@ -68,9 +75,22 @@ class View:
         self._by_name: dict[_Kind, dict[tuple[str, str], Record]] = {}
         self._by_pod: dict[str, dict[tuple[str, str], list[Sample]]] = {}
         self._rows: dict[str, dict[str, JsonValue]] = {}
-        self._memory: dict[Hashable, object] = {}
+        self._memory: dict[tuple[Hashable, ...], object] = {}
+        if earlier is not None:
+            self._take_over(earlier)
 
-    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+    def _take_over(self, earlier: View) -> None:
+        """Keep what an earlier view of the same run worked out about evidence that has not changed since."""
+        same = {key for key, found in self._objects.items() if earlier._objects.get(key) == found}
+        self._records = {key: found for key, found in earlier._records.items() if key in same}
+        self._by_name = {key: found for key, found in earlier._by_name.items() if key in same}
+        if earlier._objects.keys() - same <= {_EVENTS}:
+            self._memory = {key: made for key, made in earlier._memory.items() if key[:1] == ("chain",)}
+        for name, samples in earlier._samples.items():
+            if self._queries.get(name) is earlier._queries.get(name):
+                self._samples[name] = samples
+
+    def once(self, key: tuple[Hashable, ...], make: Callable[[], T]) -> T:
         """What `make` gives, made once per view and key; evidence does not change under a view."""
         if key not in self._memory:
             self._memory[key] = make()

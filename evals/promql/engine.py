@@ -93,7 +93,8 @@ def _ms(seconds: float) -> int:
 def _grid(start: float, end: float, step: float) -> Grid:
     first, last, width = _ms(start), _ms(end), _ms(step)
     if width <= 0:
-        raise BadData("zero or negative query resolution step widths are not accepted. Try a positive integer")
+        problem = "zero or negative query resolution step widths are not accepted. Try a positive integer"
+        raise BadData(f'invalid parameter "step": {problem}')
     if last < first:
         raise BadData('invalid parameter "end": end timestamp must not be before start time')
     if (last - first) // width > MAX_POINTS:

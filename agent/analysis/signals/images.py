@@ -34,7 +34,12 @@ class Pulled:
     digest: str
     pod: Record
     started: float | None
-    ref: EvidenceRef
+    index: int
+
+    @property
+    def ref(self) -> EvidenceRef:
+        """Where the digest stands."""
+        return self.pod.cite("status", "containerStatuses", self.index, "imageID")
 
 
 def pulled(view: View, ref: ResourceRef) -> dict[str, list[Pulled]]:
@@ -54,8 +59,7 @@ def pulled(view: View, ref: ResourceRef) -> dict[str, list[Pulled]]:
             name = fields.text(status, "name")
             if running and name in specs and "@sha256:" in image_id:
                 digest = image_id.rpartition("@")[2]
-                path = ("status", "containerStatuses", index, "imageID")
-                found[name].append(Pulled(specs[name], digest, pod, fields.timestamp(running), pod.cite(*path)))
+                found[name].append(Pulled(specs[name], digest, pod, fields.timestamp(running), index))
     return found
 
 

@@ -48,6 +48,7 @@ NEEDS: tuple[Need, ...] = (
     Objects(kind=TRAIN_JOB),
 )
 REPLICATED = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, LEADER_WORKER_SET, JOB, JOB_SET, TRAIN_JOB)
+_REPLICATED = frozenset((kind.group, kind.kind) for kind in REPLICATED)
 CONFIRMS = ("image_digests_differ",)
 EXCLUDES = ("rollout_in_progress",)
 
@@ -65,7 +66,7 @@ def subjects(view: View) -> list[ResourceRef]:
 
 def _replicated(view: View, pod: Record) -> ResourceRef:
     """The outermost owner that stamps its pods from one template; an operator's own kind may stamp from several."""
-    known = [ref for ref in view.chain(pod) if ref.kind_ref in REPLICATED]
+    known = [ref for ref in view.chain(pod) if (ref.group, ref.kind) in _REPLICATED]
     return known[-1] if known else view.workload(pod)
 
 
