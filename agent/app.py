@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from agent import diagnosers
-from agent.analysis import queries
+from agent.analysis import labels, queries
 from agent.analysis.diagnoser import Diagnoser
 from agent.graph import Compiled, build
 from agent.playbook import Playbook
@@ -106,6 +106,12 @@ class App:
         """A new session, or an old one by id. Raises UnknownName for an id that does not exist."""
         if session_id is not None and self.store.last_run(session_id) is None:
             raise UnknownName("session", session_id, [row.id for row in self.store.sessions()])
+        try:
+            labels.parse(selector)
+        except ValueError as error:
+            raise SettingsError(
+                f"--selector: {error}", hint="write it as for kubectl: app=chat,tier in (a, b)"
+            ) from None
         seen = await permitted(self.target.kube, [namespace] if namespace else [])
         return Session(
             app=self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.analysis import kinds
+from agent.analysis import kinds, labels
 from agent.analysis.diagnoser import Diagnoser, Survey
 from agent.analysis.gpus import gpu_nodes, running_gpu_pods
 from agent.analysis.overview import overview
@@ -13,7 +13,7 @@ from agent.analysis.readings import spell
 from agent.analysis.signals.telemetry import covered
 from agent.analysis.teams import usage_by_team
 from agent.analysis.timeline import changes
-from agent.analysis.view import View
+from agent.analysis.view import UNREAD, View
 from agent.citations import Checker, Lookup
 from agent.types import Claim, Diagnosis, Finding, Intent, Missing, RuledOut, Usage, Verdict
 from agent.verdict import decide
@@ -37,10 +37,15 @@ class Frame:
 
 
 def view_of(
-    pairs: Sequence[tuple[ToolCall, Evidence]], *, now: float, scope: Scope, earlier: View | None = None
+    pairs: Sequence[tuple[ToolCall, Evidence]],
+    *,
+    now: float,
+    scope: Scope,
+    earlier: View | None = None,
+    metrics_note: str = "",
 ) -> View:
     """The view of a run's evidence; an earlier one of the same run saves work."""
-    return View(pairs, now=now, scope=scope, earlier=earlier)
+    return View(pairs, now=now, scope=scope, earlier=earlier, metrics_note=metrics_note)
 
 
 def selected(diagnosers: Mapping[str, Diagnoser], intent: Intent) -> list[Diagnoser]:
@@ -73,7 +78,17 @@ def follow_ups(
 
 def concerns(view: View, finding: Finding) -> bool:
     """True when a finding touches what was asked about."""
-    return any(_in_scope(view, ref) for ref in (finding.subject, *finding.affects))
+    named = (finding.subject, *finding.affects)
+    wanted = labels.parse(view.scope.selector)
+    if wanted and not any(labels.matches(wanted, found) for ref in named for found in _labels(view, ref)):
+        return False
+    return any(_in_scope(view, ref) for ref in named)
+
+
+def _labels(view: View, ref: ResourceRef) -> list[dict[str, str]]:
+    """The labels of an object and of the pods under it."""
+    record = view.find(ref)
+    return [*([record.labels] if record else []), *(pod.labels for pod in view.pods_of(ref))]
 
 
 def _in_scope(view: View, ref: ResourceRef) -> bool:
@@ -161,6 +176,8 @@ def _status(view: View, findings: Sequence[Finding], missing: Sequence[Missing])
 def _missing(view: View, surveys: Iterable[Survey], sharper: Sequence[Missing]) -> tuple[Missing, ...]:
     merged: dict[tuple[str, str], Missing] = {}
     for entry in (*_unseen(view), *(m for survey in surveys for m in survey.missing), *sharper):
+        if entry.because.startswith(UNREAD):  # one reason for all of them, said once
+            entry = entry.model_copy(update={"need": "metrics", "because": f"{UNREAD}{view.metrics_note}"})
         known = merged.get((entry.need, entry.because))
         causes = tuple(dict.fromkeys((*(known.causes if known else ()), *entry.causes)))
         merged[(entry.need, entry.because)] = entry.model_copy(update={"causes": causes})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from agent import grammar, scoping
+from agent import grammar, names, scoping
 from agent.analysis import kinds
 from agent.analysis.view import View
 from agent.context import RunContext
+from agent.events import Degraded
 from agent.state import Gathered, State
 from agent.types import Family, Intent
 from tools import fields
@@ -13,25 +14,11 @@ from tools.types import JsonObject, KindRef, Scope, ToolCall
 
 DEFAULT_WINDOW = 21_600.0
 FAMILIES: tuple[Family, ...] = ("gpu", "drift")
-WORKLOADS: tuple[KindRef, ...] = (
-    kinds.POD,
-    kinds.DEPLOYMENT,
-    kinds.STATEFUL_SET,
-    kinds.DAEMON_SET,
-    kinds.JOB,
-    kinds.JOB_SET,
-    kinds.TRAIN_JOB,
-    kinds.LEADER_WORKER_SET,
-    kinds.NOTEBOOK,
-    kinds.INFERENCE_SERVICE,
-    kinds.HPA,
-)
-"""Kinds whose objects a question may name."""
 LISTED: dict[str, tuple[KindRef, ...]] = {
     "namespaces": (kinds.NAMESPACE,),
     "nodes": (kinds.NODE,),
     "queues": (kinds.LOCAL_QUEUE, kinds.CLUSTER_QUEUE),
-    "workloads": WORKLOADS,
+    "workloads": names.WORKLOADS,
 }
 
 
@@ -39,10 +26,10 @@ async def understand(state: State, context: RunContext, gathered: list[Gathered]
     """The changes of the state: intent and scope, or a choice for the user. Appends what it read to `gathered`."""
     flags = state["flags"]
     parsed = grammar.parse(state["question"])
-    names = await _names(parsed, flags, context, gathered, now=state["now"])
+    known = await _names(parsed, flags, context, gathered, now=state["now"])
     outcome = scoping.resolve(
         parsed,
-        names,
+        known,
         namespace_flag=fields.text(flags, "namespace") or None,
         all_namespaces=fields.flag(flags, "all_namespaces") is True,
         selector=fields.text(flags, "selector"),
@@ -55,6 +42,11 @@ async def understand(state: State, context: RunContext, gathered: list[Gathered]
         scope = outcome.scopes[outcome.candidates.index(chosen)]
     else:
         scope = outcome.scope
+        if outcome.left_out:
+            hidden = ", ".join(outcome.left_out)
+            context.emit(Degraded(what="left out", because=f"your rights do not reach {hidden}"))
+    if parsed.note:
+        context.emit(Degraded(what="the question", because=parsed.note))
     intent = _intent(state["question"], parsed, flags, now=state["now"])
     return {"intent": intent.model_dump(mode="json"), "scope": scope.model_dump(mode="json"), "choice": {}}
 
@@ -62,7 +54,7 @@ async def understand(state: State, context: RunContext, gathered: list[Gathered]
 def _intent(question: str, parsed: grammar.Parsed, flags: JsonObject, *, now: float) -> Intent:
     chosen = tuple(fields.texts(flags, "families"))
     families = tuple(family for family in FAMILIES if family in chosen) or parsed.families
-    window = fields.number(flags, "window") or parsed.window or DEFAULT_WINDOW
+    window = fields.number(flags, "window") or parsed.window_at(now) or DEFAULT_WINDOW
     return Intent(
         question=question,
         topic="health" if chosen and not question else parsed.topic,

@@ -65,7 +65,10 @@ async def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
     context = runtime.context
     intent, scope = Intent.model_validate(state["intent"]), Scope.model_validate(state["scope"])
     pairs = _pairs(context, state.get("gathered", []))
-    view = context.view = conclude.view_of(pairs, now=state["now"], scope=scope, earlier=context.view)
+    note = "" if context.metrics else context.metrics_note
+    view = context.view = conclude.view_of(
+        pairs, now=state["now"], scope=scope, earlier=context.view, metrics_note=note
+    )
     candidates = conclude.candidates(view, context.diagnosers, intent)
     if state.get("round", 1) == 1:
         calls = conclude.follow_ups(view, context.diagnosers, intent, [call for call, _ in pairs])[:MAX_FOLLOW_UPS]

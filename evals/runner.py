@@ -40,8 +40,9 @@ def results(scenarios: Sequence[Scenario], *, workers: int) -> Iterator[Result]:
         yield from pool.map(_one, scenarios, chunksize=1)
 
 
-def main(pattern: str = "*", *, output: str = "table", workers: int | None = None, out: TextIO = sys.stdout) -> int:
+def main(pattern: str = "*", *, output: str = "table", workers: int | None = None, out: TextIO | None = None) -> int:
     """Run and print. Returns 0 when all passed, 1 otherwise. Raises UnknownName when nothing matches."""
+    out = out or sys.stdout
     scenarios = load_all(pattern)
     begun = time.perf_counter()
     done: list[Result] = []

@@ -37,6 +37,8 @@ T = TypeVar("T")
 _Kind: TypeAlias = tuple[str, str]
 """(group, kind)."""
 _EVENTS: _Kind = ("", "Event")
+UNREAD = "not read: "
+"""How the reason begins where metrics were not read at all."""
 _OWNER_DEPTH = 8
 """Longest owner chain followed (Pod → Job → JobSet → TrainJob is 4)."""
 
@@ -52,7 +54,10 @@ class View:
         scope: Scope,
         next_id: int = 0,
         earlier: View | None = None,
+        metrics_note: str = "",
     ) -> None:
+        self.metrics_note = metrics_note
+        """Why no metric was read at all; "" where they were."""
         self.now = now
         self.scope = scope
         self.facts: list[Fact] = []
@@ -234,7 +239,9 @@ class View:
     def lacking(self, query: NamedQuery, causes: tuple[str, ...]) -> Missing:
         """A Missing entry for a named query, in words that say what to do."""
         found = self.evidence_for(query)
-        if found and found[0].status not in ("ok", "empty"):
+        if not found and self.metrics_note:
+            because = f"{UNREAD}{self.metrics_note}"
+        elif found and found[0].status not in ("ok", "empty"):
             because = f"{found[0].status}: {found[0].detail}"
         else:
             because = f"no such series here; enable {query.enable}"

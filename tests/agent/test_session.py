@@ -149,7 +149,7 @@ async def test_without_prometheus_objects_still_answer(opened: Opener, tmp_path:
     assert any(isinstance(event, Degraded) for event in events)
     assert [f.cause for f in found.findings] == ["U13"]
     assert found.findings[0].confidence == "medium"
-    assert found.missing
+    assert [(entry.need, entry.because) for entry in found.missing] == [("metrics", "not read: none was given")]
 
 
 @pytest.mark.parametrize(

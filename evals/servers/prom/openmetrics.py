@@ -6,11 +6,13 @@ written in this format and are left out, so an ended series is visible for the l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TextIO
 
 from evals.promql.model import NAME, is_stale
-from evals.promql.numbers import INF
+from evals.promql.numbers import INF, total
 from evals.servers.prom.families import family_of
 from evals.world.model import Matcher, RawSeries, SeriesSource
 from tools.errors import UserError
@@ -22,19 +24,30 @@ SLICE_SAMPLES = 100_000
 _EVERYTHING = (Matcher(NAME, "=~", ".+"),)
 
 
+def check_size(source: SeriesSource, *, start: float, end: float, interval: float, limit: int = MAX_SAMPLES) -> None:
+    """Raises UserError when the series of [start, end], sampled every `interval` seconds, exceed `limit` samples."""
+    series = sum(1 for _ in source.label_sets(_EVERYTHING, start, end))
+    if series * (int((end - start) / interval) + 1) > limit:
+        raise too_many(f"{series:,} series over {(end - start) / 3600:g} h", limit)
+
+
+def too_many(what: str, limit: int) -> UserError:
+    """The one line that says why these samples are refused."""
+    return UserError(
+        f"{what} are more than the {limit:,} samples one Prometheus is given", hint="use a shorter --history"
+    )
+
+
 def write_openmetrics(
     source: SeriesSource, out: TextIO, *, start: float, end: float, interval: float, limit: int = MAX_SAMPLES
 ) -> int:
     """Write all samples in [start, end]; returns how many. Raises UserError when they are more than `limit`.
 
-    `interval` is the distance of samples in seconds: the first estimate, and the size of a slice, follow from it.
+    `interval` is the usual distance of samples in seconds; the size of a slice follows from it.
     """
     sizes: dict[str, int] = {}
     for labels in source.label_sets(_EVERYTHING, start, end):
         sizes[labels[NAME]] = sizes.get(labels[NAME], 0) + 1
-    points = int((end - start) / interval) + 1
-    if sum(sizes.values()) * points > limit:
-        raise too_many(sum(sizes.values()), points, limit)
     names = frozenset(sizes)
     families: dict[str, list[str]] = {}
     for name in sorted(names):
@@ -48,17 +61,9 @@ def write_openmetrics(
             for series in _slices(source, name, start, end, width):
                 written += _write_series(out, name, series)
                 if written > limit:
-                    raise too_many(sum(sizes.values()), points, limit)
+                    raise too_many("the world's samples", limit)
     out.write("# EOF\n")
     return written
-
-
-def too_many(series: int, points: int, limit: int) -> UserError:
-    """The one line that says why these samples are refused."""
-    return UserError(
-        f"{series:,} series with {points:,} samples each are more than the {limit:,} samples one Prometheus is given",
-        hint="use a shorter --history",
-    )
 
 
 def _slices(source: SeriesSource, name: str, start: float, end: float, width: float) -> Iterator[RawSeries]:
@@ -72,13 +77,15 @@ def _slices(source: SeriesSource, name: str, start: float, end: float, width: fl
 
 def _write_series(out: TextIO, name: str, series: RawSeries) -> int:
     head = name + _labels(series.labels)
-    count = 0
-    for at, value in zip(series.times, series.values):
-        if is_stale(value):
-            continue
-        out.write(f"{head} {_number(value)} {_moment(at)}\n")
-        count += 1
-    return count
+    values = series.values
+    # A sum is finite when all values are: then there is neither a marker nor a special spelling.
+    if math.isfinite(total(values)):
+        lines = [f"{head} {value!r} {_moment(at)}\n" for at, value in zip(series.times, values)]
+    else:
+        kept = [(at, value) for at, value in zip(series.times, values) if not is_stale(value)]
+        lines = [f"{head} {_number(value)} {_moment(at)}\n" for at, value in kept]
+    out.write("".join(lines))
+    return len(lines)
 
 
 def _labels(labels: Mapping[str, str]) -> str:
@@ -98,6 +105,7 @@ def _number(value: float) -> str:
     return repr(float(value))
 
 
+@lru_cache(maxsize=4096)
 def _moment(at: float) -> str:
     """Seconds; a fraction gets a little on top, because Prometheus cuts to milliseconds instead of rounding."""
     milliseconds = round(at * 1000)

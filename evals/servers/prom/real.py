@@ -15,12 +15,14 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 
-from evals.servers.prom.openmetrics import MAX_SAMPLES, write_openmetrics
+from evals.servers.prom.openmetrics import MAX_SAMPLES, check_size, write_openmetrics
 from evals.world.model import World
 from tools.errors import TargetError, UserError
 
 IMPORT_SECONDS = 300.0
-"""Longest that promtool may take for its blocks; 5 M samples take about one minute on two cores."""
+"""Longest that promtool may take for one block; 1.7 M samples take about ten seconds on two cores."""
+BLOCK_SECONDS = 7200.0
+"""Length of a block that promtool makes."""
 READY_SECONDS = 30.0
 ATTEMPTS = 3
 """Starts, each on another port: a free port may be taken before Prometheus binds it."""
@@ -63,6 +65,7 @@ class RealPrometheus:
     def start(self) -> str:
         """Write, import and serve; returns the base URL. Raises UserError or TargetError in one line."""
         self._folder = tempfile.TemporaryDirectory(prefix="plumbline-prometheus-")
+        self.samples = 0
         try:
             self._import(Path(self._folder.name))
             for attempt in range(ATTEMPTS):
@@ -88,21 +91,24 @@ class RealPrometheus:
             folder.cleanup()
 
     def _import(self, folder: Path) -> None:
+        """Give it the samples, block by block: promtool reads its whole input once for each block it makes."""
+        source, interval, end = self.world.series, self.world.sample_interval, self.world.clock.now
+        start = end - self.history
+        check_size(source, start=start, end=end, interval=interval, limit=self.max_samples)
         text, data = folder / "samples.txt", folder / "data"
-        now = self.world.clock.now
-        with text.open("w", encoding="utf-8") as out:
-            self.samples = write_openmetrics(
-                self.world.series,
-                out,
-                start=now - self.history,
-                end=now,
-                interval=self.world.sample_interval,
-                limit=self.max_samples,
-            )
         data.mkdir()
-        if self.samples:
-            _run([self._promtool, "tsdb", "create-blocks-from", "openmetrics", "-q", str(text), str(data)])
-        text.unlink()
+        while start <= end:
+            # Sample times are whole milliseconds, and a block's end belongs to the next one.
+            following = (start // BLOCK_SECONDS + 1) * BLOCK_SECONDS
+            last = min(end, following - 0.001)
+            left = self.max_samples - self.samples
+            with text.open("w", encoding="utf-8") as out:
+                written = write_openmetrics(source, out, start=start, end=last, interval=interval, limit=left)
+            if written:
+                _run([self._promtool, "tsdb", "create-blocks-from", "openmetrics", "-q", str(text), str(data)])
+            self.samples += written
+            start = following
+        text.unlink(missing_ok=True)
 
     def _serve(self, folder: Path, *, last: bool) -> bool:
         """True once it answers; False when it ended at once and another port may help."""

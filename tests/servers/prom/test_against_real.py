@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,12 @@ import pytest
 
 from evals.promql.memory import MemorySource
 from evals.promql.model import STALE
-from evals.servers.prom.openmetrics import write_openmetrics
+from evals.servers.prom.openmetrics import check_size, write_openmetrics
 from evals.servers.prom.real import RealPrometheus, available
 from evals.servers.prom.server import PromServer
 from evals.world.model import Clock, RawSeries, World
 from tests.promql.series import END, LENGTH, generate, world
-from tests.servers.prom.client import client, small_world
+from tests.servers.prom.client import NOW, client, small_world
 from tools.errors import TargetError, UserError
 
 needs_prometheus = pytest.mark.skipif(not available(), reason="needs prometheus and promtool on the path")
@@ -137,13 +138,21 @@ def test_a_world_without_samples_is_served_too() -> None:
 
 def test_too_many_samples_are_refused_in_one_line() -> None:
     with pytest.raises(UserError) as caught:
-        write_openmetrics(small_world().series, io.StringIO(), start=0.0, end=1_700_000_000.0, interval=30.0)
+        check_size(small_world().series, start=NOW - 90_000_000, end=NOW, interval=30.0)
     assert "\n" not in str(caught.value)
-    assert "5,000,000" in str(caught.value)
+    assert "3 series over 25000 h are more than the 5,000,000 samples" in str(caught.value)
     assert "--history" in str(caught.value)
-    denser = small_world().series
-    with pytest.raises(UserError):
-        write_openmetrics(denser, io.StringIO(), start=1_699_999_400.0, end=1_700_000_000.0, interval=600.0, limit=40)
+    check_size(small_world().series, start=NOW - 600, end=NOW, interval=30.0, limit=63)
+    with pytest.raises(UserError, match="more than the 62 samples"):
+        write_openmetrics(small_world().series, io.StringIO(), start=NOW - 600, end=NOW, interval=30.0, limit=62)
+
+
+@needs_prometheus
+def test_a_refused_world_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UserError, match="shorter --history"):
+        RealPrometheus(small_world(), history=600.0, max_samples=62).start()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_programs_that_are_not_there() -> None:
