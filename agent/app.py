@@ -24,7 +24,7 @@ from agent.store.keys import derive, install_key
 from agent.store.sqlite import SqliteStore
 from agent.types import Query
 from tools.audit import AuditLog
-from tools.errors import PortError, UnknownName
+from tools.errors import PortError, SettingsError, UnknownName
 from tools.gate import Gate
 from tools.policy import default_policy, load_policy
 from tools.redact import Redactor
