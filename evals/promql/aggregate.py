@@ -121,11 +121,6 @@ def _count(values: Sequence[float]) -> float:
     return float(len(values))
 
 
-def _mean_2(values: Sequence[float]) -> float:
-    """Mean in one pass, as 2.x takes it: an infinity once met stays, unless its opposite or NaN follows."""
-    return go.mean(values) if len(values) > 1 else values[0]
-
-
 def _spread(values: Sequence[float]) -> float:
     """Sum of squared deviations, by Welford's method as Prometheus does it."""
     centre, squares = values[0], 0.0
@@ -145,7 +140,7 @@ def _variance_3(values: Sequence[float]) -> float:
 
 
 _COMBINE: dict[str, Combine] = {
-    "avg": _mean_2,
+    "avg": go.mean,
     "min": lowest,
     "max": highest,
     "count": _count,

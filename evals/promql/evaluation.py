@@ -6,6 +6,7 @@ an @ modifier or an offset moves where samples are read, never the moments of th
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -71,7 +72,7 @@ class Evaluation:
         if node.name == "time":
             return list(grid.seconds)
         if node.name == "pi":
-            return [3.141592653589793] * grid.count
+            return [math.pi] * grid.count
         return self._lone_values(self.vector(node.args[0], grid), grid)
 
     def sample_times(self, node: n.Selector, grid: Grid) -> Vector:

@@ -22,9 +22,6 @@ class MemorySource:
         """One more series; its times must ascend."""
         self._by_name.setdefault(series.labels.get(NAME, ""), []).append(series)
 
-    def __iter__(self) -> Iterable[RawSeries]:
-        return (series for members in self._by_name.values() for series in members)
-
     def select(self, matchers: Sequence[Matcher], start: float, end: float) -> list[RawSeries]:
         """Series that match, each cut to the closed window; those without samples there are left out."""
         out = []

@@ -94,7 +94,7 @@ def mean(values: Sequence[float]) -> float:
     except ValueError:
         return NAN
     except OverflowError:
-        return math.fsum(value / len(values) for value in values)
+        return sum(value / len(values) for value in values)
 
 
 def quantile(q: float, ordered: Sequence[float]) -> float:
@@ -140,6 +140,17 @@ def logarithm(function: Unary) -> Unary:
         return -INF if value == 0 else NAN
 
     return call
+
+
+def log2(value: float) -> float:
+    """Binary logarithm of a positive number, as Go computes it: the last bit matters where asin comes next."""
+    fraction, exponent = math.frexp(value) if value < INF else (value, 0)
+    return exponent - 1.0 if fraction == 0.5 else math.log(fraction) * (1 / math.log(2)) + exponent
+
+
+def log10(value: float) -> float:
+    """Decimal logarithm of a positive number, as Go computes it."""
+    return log2(value) * (math.log(2) / math.log(10))
 
 
 def show_float(value: float) -> str:

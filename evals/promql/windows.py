@@ -210,7 +210,7 @@ def variance(values: Sequence[float]) -> float:
     if min(values) == max(values):
         return 0.0
     centre = mean(values)
-    return mean([(value - centre) ** 2 for value in values])
+    return mean([(value - centre) * (value - centre) for value in values])
 
 
 def in_order(values: Sequence[float]) -> list[float]:
@@ -224,8 +224,8 @@ def _mad(values: Sequence[float]) -> float:
     return quantile(0.5, in_order([abs(value - median) for value in values]))
 
 
-def _smoothing(trend_factors: Sequence[float]) -> RangeFunction:
-    """Double exponential smoothing; the smoothing factor is the parameter, the trend factor is given here."""
+def smoothing(trend_factors: Sequence[float]) -> RangeFunction:
+    """double_exponential_smoothing: the smoothing factor is the parameter, the trend factors are given here."""
 
     def call(times: Sequence[float], values: Sequence[float], spans: Spans, params: Sequence[float]) -> Row:
         row: Row = []
@@ -244,11 +244,6 @@ def _smoothed(values: Sequence[float], smooth: float, trend: float) -> float:
             slope = trend * (level - before) + (1 - trend) * slope
         before, level = level, smooth * value + (1 - smooth) * (level + slope)
     return level
-
-
-def smoothing(trend_factors: Sequence[float]) -> RangeFunction:
-    """double_exponential_smoothing with a trend factor for each step."""
-    return _smoothing(trend_factors)
 
 
 RANGE_FUNCTIONS: dict[str, RangeFunction] = {

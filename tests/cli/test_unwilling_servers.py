@@ -80,7 +80,8 @@ def test_a_prometheus_that_is_down_costs_its_part_of_the_answer_only(
 
 def assert_without_metrics(done: Done) -> None:
     """Objects alone may tell a cause; no number was measured, and that is said."""
-    assert any("DCGM" in m.need for m in done.answer.missing)
+    (unread,) = [m for m in done.answer.missing if m.need == "metrics"]
+    assert unread.because.startswith("not read: Prometheus at ")
     assert {item.source for item in done.answer.evidence} <= {"kubernetes", "derived"}
 
 

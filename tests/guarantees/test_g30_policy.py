@@ -24,14 +24,15 @@ WHO = ("user:ann", "user:bob", "group:sre", "source:slack", "*")
 PICK = random.Random(30)
 
 
-def some(values: Sequence[str]) -> list[str]:
-    """One to three different values."""
-    return PICK.sample(values, PICK.randint(1, 3))
+def some(values: Sequence[str], wide: float) -> list[str]:
+    """One to three different values, or with that probability all of them."""
+    return ["*"] if PICK.random() < wide else PICK.sample(values, PICK.randint(1, 3))
 
 
 def a_rule(number: int) -> Rule:
     """One rule out of the small world above; a third of them forbid."""
     verdict = PICK.choice(["allow", "allow", "forbid"])
+    wide = 0.7 if verdict == "allow" else 0.2
     limits = RuleLimits()
     if verdict == "allow" and PICK.random() < 0.4:
         limits = RuleLimits(names=PICK.choice([None, 0, 1, 2]), namespaces=PICK.choice([None, 1, 2]))
@@ -40,10 +41,10 @@ def a_rule(number: int) -> Rule:
             "id": f"r{number}",
             "verdict": verdict,
             "effects": PICK.sample(EFFECTS, PICK.randint(1, 2)),
-            "kinds": some(KINDS),
-            "namespaces": some(SPACES),
-            "modes": some((*MODES, "*")),
-            "principals": some(WHO),
+            "kinds": some(KINDS, wide),
+            "namespaces": some(SPACES, wide),
+            "modes": some((*MODES, "*"), wide),
+            "principals": some(WHO, wide),
             "limits": limits,
         }
     )

@@ -3,7 +3,8 @@
 Left out is only where two right answers differ, or 2.42 departs from its own documentation:
 topk and bottomk of ties (broken by the state of a heap); count_values of inexact values, and by three labels (2.42
 loses one); dates of NaN and infinities (left to the processor); tan of what is not a sample (its poles magnify the
-last bit), sin, cos and % of exponentials (likewise); stdvar of large timestamps (depends on the order of series);
+last bit), sin, cos and % of exponentials (likewise); deviation of large timestamps, and comparing a
+sum or mean with itself (both depend on the order of series);
 @ on the window of a function with a parameter, and with an offset under timestamp() (2.42 moves the first and loses
 the second); quantile() by a parameter that changes while its vector does not (2.42 evaluates it once); subqueries
 without a step in their window.
@@ -48,6 +49,12 @@ class Queries:
 
     def query(self) -> str:
         """One query: mostly a vector, sometimes a scalar or a bare range vector."""
+        while True:
+            made = self._any()
+            if not ("std" in made and "timestamp(" in made):
+                return made
+
+    def _any(self) -> str:
         kind = self.rng.random()
         if kind < 0.05:
             return self.scalar(2)
@@ -142,7 +149,7 @@ class Queries:
         left, right = self.tame(self.vector(depth)), self.tame(self.vector(depth))
         if self.rng.random() < 0.25:
             right = left
-        if self.rng.random() < 0.4:
+        if right != left and self.rng.random() < 0.5:
             operator = self.rng.choice(COMPARISON) + self.rng.choice([" ", " bool "])
         else:
             operator = self.rng.choice(ARITHMETIC) + " "
