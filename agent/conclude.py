@@ -15,7 +15,7 @@ from agent.analysis.teams import usage_by_team
 from agent.analysis.timeline import changes
 from agent.analysis.view import UNREAD, View
 from agent.citations import Checker, Lookup
-from agent.types import Claim, Diagnosis, Finding, Intent, Missing, RuledOut, Usage, Verdict
+from agent.types import Claim, Diagnosis, Finding, Intent, Missing, Usage, Verdict
 from agent.verdict import decide
 from tools.types import Evidence, Mode, ResourceRef, Scope, ToolCall
 
@@ -206,19 +206,23 @@ def _partial(evidence: Evidence) -> str:
 
 
 def only_cited(draft: Diagnosis, lookup: Lookup) -> Diagnosis:
-    """The draft without any claim whose references do not hold; a finding that loses all its claims goes too."""
+    """The draft without any claim whose references do not hold; a finding that loses all its claims goes too.
+
+    What was dropped is said: an answer that lost something is never "healthy" for the loss.
+    """
     checker = Checker(lookup)
-    findings: list[Finding] = []
-    for finding in draft.findings:
-        seen = checker.supported(finding.seen)
-        if seen:
-            findings.append(finding.model_copy(update={"seen": seen}))
-    ruled_out: list[RuledOut] = [r for r in draft.ruled_out if checker.supported((r.because,))]
-    return draft.model_copy(
-        update={
-            "findings": tuple(findings),
-            "ruled_out": tuple(ruled_out),
-            "checked": checker.supported(draft.checked),
-            "shown": checker.supported(draft.shown),
-        }
-    )
+    findings = [f.model_copy(update={"seen": seen}) for f in draft.findings if (seen := checker.supported(f.seen))]
+    ruled_out = [entry for entry in draft.ruled_out if checker.supported((entry.because,))]
+    checked, shown = checker.supported(draft.checked), checker.supported(draft.shown)
+    kept = len(ruled_out) + len(checked) + len(shown) + sum(len(f.seen) for f in findings)
+    made = [*draft.ruled_out, *draft.checked, *draft.shown, *(claim for f in draft.findings for claim in f.seen)]
+    update: dict[str, object] = {
+        "findings": tuple(findings),
+        "ruled_out": tuple(ruled_out),
+        "checked": checked,
+        "shown": shown,
+    }
+    if kept < len(made):
+        lost = Missing(need=f"{len(made) - kept} claims", because="their evidence does not hold", causes=("*",))
+        update |= {"missing": (*draft.missing, lost), "status": "found" if findings else "inconclusive"}
+    return draft.model_copy(update=update)

@@ -66,10 +66,17 @@ class RunContext:
             self.emit(CallStarted(call=name, tool=call.tool, query=_title(call)))
             begun = time.monotonic()
             evidence = await self.gate.run(
-                call, self.principal, self.mode, scope=scope, meter=self.meter, evidence_id=name
+                call,
+                self.principal,
+                self.mode,
+                scope=scope,
+                meter=self.meter,
+                evidence_id=name,
+                keep=lambda kept: self.store.keep(self.session, self.run, kept),
             )
+        if not evidence.usable and self.store.evidence(self.session, self.run, name) is None:
+            self.store.keep(self.session, self.run, evidence)  # a call that was refused never ran, but is evidence
         self.bodies[name] = evidence
-        self.store.keep(self.session, self.run, evidence)
         seconds = time.monotonic() - begun
         count = len(evidence.rows)
         self.emit(CallFinished(call=name, evidence=name, status=evidence.status, rows=count, seconds=seconds))

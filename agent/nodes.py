@@ -61,7 +61,7 @@ async def gather(state: State, runtime: Runtime[RunContext]) -> State:
 
 
 async def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
-    """Judge the evidence; after the first round, ask once more about the suspects."""
+    """Judge the evidence, after the first round ask once more about the suspects, and check every citation."""
     context = runtime.context
     intent, scope = Intent.model_validate(state["intent"]), Scope.model_validate(state["scope"])
     pairs = _pairs(context, state.get("gathered", []))
@@ -92,16 +92,16 @@ async def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
         context.bodies[evidence.id] = evidence
         context.store.keep(context.session, context.run, evidence)
         context.emit(EvidenceAdded(evidence=evidence.id, query=evidence.query, rows=len(evidence.rows)))
-    for finding in diagnosis.findings:
+    cited = conclude.only_cited(diagnosis, context.evidence)
+    for finding in cited.findings:
         context.emit(FindingMade(finding=finding))
-    return {"diagnosis": diagnosis.model_dump(mode="json"), "calls": []}
+    return {"diagnosis": cited.model_dump(mode="json"), "calls": []}
 
 
 async def report(state: State, runtime: Runtime[RunContext]) -> State:
-    """Check every citation, word the answer, and end the run."""
+    """Word the answer and end the run."""
     context = runtime.context
-    draft = Diagnosis.model_validate(state["diagnosis"])
-    checked = conclude.only_cited(draft, context.evidence)
+    checked = Diagnosis.model_validate(state["diagnosis"])
     diagnosis = checked.model_copy(
         update={
             "narrative": context.reasoner.narrate(checked) if not checked.narrative else checked.narrative,

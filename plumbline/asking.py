@@ -191,13 +191,13 @@ def _end(arguments: argparse.Namespace, app: App, session: Session, last: Event 
 def _cited(answered: Answered) -> list[str]:
     diagnosis = answered.diagnosis
     claims = [c for f in diagnosis.findings for c in f.seen] + [r.because for r in diagnosis.ruled_out]
-    names = {ref.evidence for claim in (*claims, *diagnosis.checked) for ref in claim.refs}
+    names = {ref.evidence for claim in (*claims, *diagnosis.checked, *diagnosis.shown) for ref in claim.refs}
     return sorted(names, key=lambda name: (len(name), name))
 
 
 def _footer(arguments: argparse.Namespace, app: App, session: Session) -> None:
     if arguments.output == "table" and sys.stderr.isatty():
-        print(f"evidence: {program()} evidence {session.id} E1 · audit head {app.audit.head[:16]}", file=sys.stderr)
+        print(f"evidence: {program()} evidence {session.id} E1 · audit head {app.audit.head}", file=sys.stderr)
 
 
 def _code(arguments: argparse.Namespace, diagnosis: Diagnosis) -> int:

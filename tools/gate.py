@@ -117,9 +117,17 @@ class Gate:
         ]
 
     async def run(
-        self, call: ToolCall, principal: Principal, mode: Mode, *, scope: Scope, meter: Meter, evidence_id: str
+        self,
+        call: ToolCall,
+        principal: Principal,
+        mode: Mode,
+        *,
+        scope: Scope,
+        meter: Meter,
+        evidence_id: str,
+        keep: Callable[[Evidence], None] | None = None,
     ) -> Evidence:
-        """Run one call and return what it brought, or why it did not run.
+        """Run one call and return what it brought, or why it did not run. `keep` stores it for this run alone.
 
         Raises AuditUnavailable (nothing was read), CredentialsError and TargetError (the user must mend them).
         """
@@ -133,8 +141,9 @@ class Gate:
         try:
             await self._read(checked, scope, meter.wire(checked.spec.wire), reading)
             evidence = self._evidence(checked, call, evidence_id, reading)
-            if self._keep is not None:
-                self._keep(evidence)
+            for store in (self._keep, keep):
+                if store is not None:
+                    store(evidence)
         except BaseException as error:
             self._audit.append("outcome", {"evidence": evidence_id, "status": "raised", "error": type(error).__name__})
             raise

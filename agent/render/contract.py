@@ -35,7 +35,7 @@ def contract(diagnosis: Diagnosis, evidence: Iterable[Evidence]) -> JsonObject:
         ],
         "missing": [{"need": m.need, "because": m.because} for m in diagnosis.missing],
         "evidence": [_evidence(item) for item in evidence],
-        "narrative": diagnosis.narrative,
+        "narrative": _narrative(diagnosis),
         "usage": {"calls": usage.calls, "requests": usage.requests, "seconds": usage.seconds},
     }
 
@@ -59,6 +59,11 @@ def _refs(refs: Iterable[EvidenceRef]) -> list[JsonValue]:
 
 def _cited(claim: Claim) -> str:
     return f"{claim.text} {''.join(f'[{name}]' for name in cited(claim.refs))}"
+
+
+def _narrative(diagnosis: Diagnosis) -> str:
+    """The words of the answer, and, line by line, what the question asked to see."""
+    return "\n".join([diagnosis.narrative, *(_cited(claim) for claim in diagnosis.shown)]).strip()
 
 
 def _finding(finding: Finding) -> JsonObject:

@@ -231,3 +231,18 @@ async def test_cancel_returns_quickly_while_a_server_hangs(opened: Opener) -> No
 
 def test_served_is_what_it_says() -> None:
     assert {field.name for field in dataclasses.fields(Served)} == {"world", "kube", "prom", "target"}
+
+
+async def test_a_claim_whose_evidence_does_not_hold_never_reaches_anybody(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forged(self: object, ref: object) -> bool:
+        return False
+
+    monkeypatch.setattr("agent.citations.Checker.holds", forged)
+    async with opened() as (app, _):
+        _, events = await asked(app, QUESTION)
+    found = diagnosis(events)
+    assert (found.status, found.findings, found.checked) == ("inconclusive", (), ())
+    assert not any(isinstance(event, FindingMade) for event in events)
+    assert any("evidence does not hold" in entry.because for entry in found.missing)
