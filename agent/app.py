@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from agent.store.keys import derive, install_key
 from agent.store.sqlite import SqliteStore
 from agent.types import Query
 from tools.audit import AuditLog
-from tools.errors import PortError, SettingsError, UnknownName
+from tools.errors import PortError, SettingsError, UnknownName, UserError
 from tools.gate import Gate
 from tools.policy import default_policy, load_policy
 from tools.redact import Redactor
@@ -106,6 +107,11 @@ class App:
         """A new session, or an old one by id. Raises UnknownName for an id that does not exist."""
         if session_id is not None and self.store.last_run(session_id) is None:
             raise UnknownName("session", session_id, [row.id for row in self.store.sessions()])
+        if session_id is not None and (known := self.store.cluster_of(session_id)) != self.target.cluster:
+            raise UserError(
+                f"session {session_id} belongs to {known}, not to {self.target.cluster}",
+                hint="ask there, or start a new session",
+            )
         try:
             labels.parse(selector)
         except ValueError as error:
@@ -153,5 +159,8 @@ async def _now(target: Target) -> float:
 
 
 async def _graph(saver: AsyncSqliteSaver) -> Compiled:
-    await saver.setup()
+    try:
+        await saver.setup()
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"checkpoints.db is damaged: {error}", hint="move it away; its sessions start anew") from None
     return build(saver)

@@ -125,6 +125,7 @@ def diagnosis(
     shown_as, shown = _shown(view, intent, frame)
     return Diagnosis(
         question=intent.question,
+        understood=intent.understood,
         status=_status(view, verdict.findings, missing),
         reasoner=frame.reasoner,
         mode=frame.mode,

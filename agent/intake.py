@@ -47,6 +47,8 @@ async def understand(state: State, context: RunContext, gathered: list[Gathered]
             context.emit(Degraded(what="left out", because=f"your rights do not reach {hidden}"))
     if parsed.note:
         context.emit(Degraded(what="the question", because=parsed.note))
+    if scope.selector:
+        scope = scope.model_copy(update={"asked": f"{scope.asked} where {scope.selector}"})
     intent = _intent(state["question"], parsed, flags, now=state["now"])
     return {"intent": intent.model_dump(mode="json"), "scope": scope.model_dump(mode="json"), "choice": {}}
 

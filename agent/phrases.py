@@ -36,11 +36,12 @@ def words(text: str) -> frozenset[str]:
 
 
 RULES: tuple[Rule, ...] = (
+    Rule("changes", BOTH, 4, "what _ happened|what happened|what has happened"),
     Rule(
         "changes", DRIFT, 4,
         "what _ changed|what changes|which changes|who _ changed|who _ edited|who _ touched|who _ modified|who _ scaled"
         "|who _ deployed|who _ deleted|who _ restarted|who _ updated|who _ patched|who _ rolled|what _ different"
-        "|what _ deployed|what _ rolled out|what _ happened|recent changes|latest changes|last changes|any changes"
+        "|what _ deployed|what _ rolled out|recent changes|latest changes|last changes|any changes"
         "|change history|rollout history|show _ changes|list _ changes",
     ),
     Rule(

@@ -141,6 +141,8 @@ class Diagnosis(Frozen):
     """The answer, as data. Every surface draws this and nothing else."""
 
     question: str
+    understood: bool = True
+    """False where the question is outside the grammar: the answer is an overview."""
     status: Verdict
     reasoner: str
     mode: Mode

@@ -12,6 +12,9 @@ def main() -> int:
     for name in [n for n in os.environ if n.startswith(("LANGSMITH_", "LANGCHAIN_"))]:
         del os.environ[name]  # tracing would upload whole states
     os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115
     from plumbline import cli
 
     return cli.main(sys.argv[1:])

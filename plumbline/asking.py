@@ -103,7 +103,7 @@ async def _whole(
                 window=window,
             )
             if arguments.resume:
-                events = session.resume()
+                events = session.answer(question) if question else session.resume()
             else:
                 events = session.diagnose(families) if families else session.ask(question)
             last = await _listen(session, events, progress)

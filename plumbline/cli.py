@@ -152,7 +152,7 @@ def main(argv: Sequence[str]) -> int:
         arguments = parser(program()).parse_args(list(argv))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
-    if arguments.module == "plumbline.asking" and sys.stderr.isatty():
+    if arguments.module == "plumbline.asking" and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         sys.stderr.write("\r\x1b[2Kstarting")  # said before the slow imports, so that nobody waits in silence
         sys.stderr.flush()
     try:

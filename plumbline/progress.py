@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 from typing import TextIO
@@ -18,7 +19,7 @@ class Progress:
 
     def __init__(self, *, verbose: bool, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._live = self._stream.isatty()
+        self._live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._verbose = verbose
         self._planned = self._done = 0
         self.show("connecting")

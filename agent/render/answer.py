@@ -12,6 +12,7 @@ from agent.types import Claim, Diagnosis, Finding, RuledOut
 from tools.fields import rfc3339
 from tools.types import EvidenceRef
 
+NOT_UNDERSTOOD = "This is not a question Plumbline understands; here is how things stand. What can be asked is below."
 INDENT = 2
 LABEL = 11
 """Width of the column of labels (`seen`, `ruled out`)."""
@@ -28,6 +29,8 @@ SPARED = ("playbook",)
 def answer(diagnosis: Diagnosis) -> Document:
     """The whole answer."""
     document = Document()
+    if not diagnosis.understood:
+        document.add(Span(NOT_UNDERSTOOD, "warn"))
     if not diagnosis.findings:
         lead = "○ " if diagnosis.status == "healthy" else "? "
         document.head(Span(diagnosis.narrative or diagnosis.status, "strong"), lead=lead)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import yaml
 from pydantic import JsonValue
 
-from agent.render.answer import cited
+from agent.render.answer import NOT_UNDERSTOOD, cited
 from agent.render.document import UNSAFE, clean
 from agent.types import Claim, Diagnosis, Finding
 from tools.fields import rfc3339
@@ -63,7 +63,8 @@ def _cited(claim: Claim) -> str:
 
 def _narrative(diagnosis: Diagnosis) -> str:
     """The words of the answer, and, line by line, what the question asked to see."""
-    return "\n".join([diagnosis.narrative, *(_cited(claim) for claim in diagnosis.shown)]).strip()
+    said = [] if diagnosis.understood else [NOT_UNDERSTOOD]
+    return "\n".join([*said, diagnosis.narrative, *(_cited(claim) for claim in diagnosis.shown)]).strip()
 
 
 def _finding(finding: Finding) -> JsonObject:

@@ -62,6 +62,10 @@ class Store(Protocol):
         """The newest run of a session, or None for an unknown session."""
         ...
 
+    def cluster_of(self, session: str) -> str:
+        """The cluster a session asks about; "" for an unknown session."""
+        ...
+
     def close(self) -> None:
         """Release the database."""
         ...

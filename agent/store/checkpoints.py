@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -61,5 +62,6 @@ class SealedSerializer(JsonPlusSerializer):
 async def open_checkpoints(directory: Path, key: bytes) -> AsyncIterator[AsyncSqliteSaver]:
     """A saver in the state directory."""
     async with aiosqlite.connect(directory / "checkpoints.db") as connection:
+        os.chmod(directory / "checkpoints.db", 0o600)
         await connection.execute("PRAGMA busy_timeout=10000")
         yield AsyncSqliteSaver(connection, serde=SealedSerializer(key))

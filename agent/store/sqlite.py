@@ -132,6 +132,11 @@ class SqliteStore:
         (last,) = self._db.execute("SELECT MAX(run) FROM runs WHERE session=?", (session,)).fetchone()
         return None if last is None else int(last)
 
+    def cluster_of(self, session: str) -> str:
+        """The cluster a session asks about; "" for an unknown session."""
+        row = self._db.execute("SELECT cluster FROM runs WHERE session=? ORDER BY run LIMIT 1", (session,)).fetchone()
+        return str(row[0]) if row else ""
+
     def close(self) -> None:
         """Release the database."""
         self._db.close()

@@ -246,3 +246,25 @@ async def test_a_claim_whose_evidence_does_not_hold_never_reaches_anybody(
     assert (found.status, found.findings, found.checked) == ("inconclusive", (), ())
     assert not any(isinstance(event, FindingMade) for event in events)
     assert any("evidence does not hold" in entry.because for entry in found.missing)
+
+
+async def test_a_session_stays_with_its_cluster(opened: Opener) -> None:
+    async with opened("fleet") as (app, _):
+        session, _ = await asked(app, "is everything all right?")
+    async with opened("hpa-cpu") as (app, _):
+        with pytest.raises(UserError, match="belongs to world fleet"):
+            await app.session(session_id=session.id)
+
+
+async def test_damaged_checkpoints_are_one_line(tmp_path: Path, opened: Opener) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "checkpoints.db").write_bytes(b"no database" * 500)
+    with pytest.raises(UserError, match="damaged"):
+        async with opened():
+            pass
+
+
+async def test_a_question_outside_the_grammar_says_so(opened: Opener) -> None:
+    async with opened("fleet") as (app, _):
+        _, events = await asked(app, "how do I bake a cake?")
+    assert diagnosis(events).understood is False

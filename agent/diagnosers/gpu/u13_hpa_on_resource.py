@@ -70,7 +70,7 @@ def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
         if (hpa := view.find(ref))
         else "CPU"
     )
-    title = f"{target.kind} {target.namespace}/{target.name} scales on {on}, which does not follow token load"
+    title = f"{target.kind} {target.namespace}/{target.name} scales on {on}, not on token load"
     seen = (*result.claims, *_use(view, ref), *_waiting(view, ref), *_movement(view, ref))
     return Finding(
         cause=CAUSE.id,
