@@ -73,3 +73,29 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "state"
     monkeypatch.setenv("PLUMBLINE_STATE_DIR", str(path))
     return path
+
+
+def _size(item: pytest.Item) -> int | None:
+    """Examples of a property test, as its settings say."""
+    chosen = getattr(getattr(item, "obj", None), "_hypothesis_internal_use_settings", None)
+    return getattr(chosen, "max_examples", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note the size of each slice of a large proof, so that the run can print it."""
+    for item in items:
+        if "guarantees" in item.nodeid and (size := _size(item)) is not None:
+            item.user_properties.append(("size", size))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how large each slice was; `make prove` runs the full numbers."""
+    sizes: dict[str, int] = {}
+    for report in terminalreporter.stats.get("passed", []):
+        size = dict(getattr(report, "user_properties", [])).get("size")
+        if report.when == "call" and isinstance(size, int):
+            name = Path(report.nodeid.partition("::")[0]).stem.removeprefix("test_")
+            sizes[name] = sizes.get(name, 0) + size
+    if sizes:
+        listed = ", ".join(f"{name} {size:,}" for name, size in sorted(sizes.items()))
+        terminalreporter.write_line(f"examples of each proof in this run: {listed}")
