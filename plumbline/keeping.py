@@ -18,7 +18,7 @@ from plumbline.asking import colored, columns
 from plumbline.cli import FAILED, program
 from plumbline.outcome import put, say
 from plumbline.progress import Progress
-from tools.audit import verify
+from tools.audit import entries, verify
 from tools.errors import UnknownName, UserError
 from tools.fields import rfc3339
 
@@ -91,13 +91,19 @@ def evidence(arguments: argparse.Namespace) -> int:
 
 
 def audit_verify(arguments: argparse.Namespace) -> int:
-    """Check the hash chain."""
+    """Check the hash chain, the head given, and the heads that finished runs kept in the store."""
     settings = load_settings({})
-    result = verify(settings.state_dir / "audit.jsonl", head=arguments.head)
+    path = settings.state_dir / "audit.jsonl"
+    result = verify(path, head=arguments.head)
+    if result.ok and (settings.state_dir / "plumbline.db").exists():
+        kept = SqliteStore(settings.state_dir).heads() - {str(entry.get("hash")) for entry in entries(path)}
+        if kept:
+            say(f"{path}: {len(kept)} entries that finished runs kept are gone: the end of the log was cut")
+            return FAILED
     if result.ok:
         put(f"ok: {result.entries} entries, head {result.head}\n")
         return 0
-    say(f"{settings.state_dir / 'audit.jsonl'}, line {result.line or '?'}: {result.problem}")
+    say(f"{path}, line {result.line or '?'}: {result.problem}")
     return FAILED
 
 

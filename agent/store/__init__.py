@@ -66,6 +66,10 @@ class Store(Protocol):
         """The cluster a session asks about; "" for an unknown session."""
         ...
 
+    def heads(self) -> set[str]:
+        """The audit heads that finished runs kept."""
+        ...
+
     def close(self) -> None:
         """Release the database."""
         ...

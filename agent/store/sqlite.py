@@ -137,6 +137,10 @@ class SqliteStore:
         row = self._db.execute("SELECT cluster FROM runs WHERE session=? ORDER BY run LIMIT 1", (session,)).fetchone()
         return str(row[0]) if row else ""
 
+    def heads(self) -> set[str]:
+        """The audit heads that finished runs kept."""
+        return {str(head) for (head,) in self._db.execute("SELECT value FROM notes WHERE key='audit_head'")}
+
     def close(self) -> None:
         """Release the database."""
         self._db.close()
