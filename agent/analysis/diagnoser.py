@@ -13,7 +13,7 @@ from agent.analysis.judging import Judged, weigh
 from agent.analysis.signals import load as load_signals
 from agent.analysis.view import View
 from agent.types import Cause, Claim, Finding, Missing, Need, Remedy
-from tools.types import Frozen, ResourceRef, ToolCall
+from tools.types import Frozen, JsonObject, ResourceRef, ToolCall
 
 
 class Survey(Frozen):
@@ -57,6 +57,12 @@ class Diagnoser(Protocol):
     def remedy(finding: Finding, view: View) -> Remedy:
         """What would mend it, as data."""
         ...
+
+
+def history_of(ref: ResourceRef, reason: str) -> ToolCall:
+    """The read of an object's changes: what was rolled out or edited, when, and by whom."""
+    args: JsonObject = {"namespace": ref.namespace, "group": ref.group, "kind": ref.kind, "name": ref.name}
+    return ToolCall(tool="rollout_history", args=args, reason=reason)
 
 
 def judged(view: View, subject: ResourceRef, confirms: Iterable[str], excludes: Iterable[str]) -> Judged:

@@ -7,7 +7,7 @@ from one multi-architecture index on nodes of two architectures. Bar: differing 
 
 from __future__ import annotations
 
-from agent.analysis.diagnoser import Survey, findings
+from agent.analysis.diagnoser import Survey, findings, history_of
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import (
     DAEMON_SET,
@@ -93,16 +93,7 @@ def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
 def follow(view: View) -> list[ToolCall]:
     """What was rolled out when, on the workloads that differ."""
     return [
-        ToolCall(
-            tool="rollout_history",
-            args={
-                "namespace": finding.subject.namespace,
-                "group": finding.subject.group,
-                "kind": finding.subject.kind,
-                "name": finding.subject.name,
-            },
-            reason=f"rollouts of {finding.subject}",
-        )
+        history_of(finding.subject, f"rollouts of {finding.subject}")
         for finding in judge(view)[:2]
         if finding.subject.kind in ("Deployment", "StatefulSet", "DaemonSet")
     ]

@@ -8,7 +8,7 @@ size (for throughput) or batch size (for latency) as the signals to scale on, an
 from __future__ import annotations
 
 from agent.analysis import queries
-from agent.analysis.diagnoser import Survey, findings, set_aside, undecided
+from agent.analysis.diagnoser import Survey, findings, history_of, set_aside, undecided
 from agent.analysis.gpus import gpu_count
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import DEPLOYMENT, HPA, POD, REPLICA_SET, STATEFUL_SET
@@ -122,17 +122,7 @@ def _movement(view: View, ref: ResourceRef) -> list[Claim]:
 def follow(view: View) -> list[ToolCall]:
     """Who set the autoscaler, and when."""
     return [
-        ToolCall(
-            tool="rollout_history",
-            args={
-                "namespace": finding.subject.namespace,
-                "group": HPA.group,
-                "kind": HPA.kind,
-                "name": finding.subject.name,
-            },
-            reason=f"who set the scaling signal of {finding.subject}",
-        )
-        for finding in judge(view)[:3]
+        history_of(finding.subject, f"who set the scaling signal of {finding.subject}") for finding in judge(view)[:3]
     ]
 
 

@@ -8,7 +8,7 @@ cache has room), from one hot replica (its siblings have room) and from a merely
 from __future__ import annotations
 
 from agent.analysis import queries
-from agent.analysis.diagnoser import Survey, findings, set_aside, undecided
+from agent.analysis.diagnoser import Survey, findings, history_of, set_aside, undecided
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import DEPLOYMENT, LEADER_WORKER_SET, POD, REPLICA_SET, STATEFUL_SET
 from agent.analysis.readings import amount, plural
@@ -122,16 +122,7 @@ def _sizing(arguments: list[str]) -> list[str]:
 def follow(view: View) -> list[ToolCall]:
     """What changed on the server that preempts."""
     return [
-        ToolCall(
-            tool="rollout_history",
-            args={
-                "namespace": finding.subject.namespace,
-                "group": finding.subject.group,
-                "kind": finding.subject.kind,
-                "name": finding.subject.name,
-            },
-            reason=f"what changed on {finding.subject}",
-        )
+        history_of(finding.subject, f"what changed on {finding.subject}")
         for finding in judge(view)[:2]
         if finding.subject.kind in ("Deployment", "StatefulSet")
     ]
