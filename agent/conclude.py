@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.analysis import kinds, labels
-from agent.analysis.diagnoser import Diagnoser, Survey
+from agent.analysis.diagnoser import Diagnoser, Survey, asked_about
 from agent.analysis.gpus import gpu_nodes, running_gpu_pods
 from agent.analysis.overview import overview
 from agent.analysis.readings import spell
@@ -17,7 +17,7 @@ from agent.analysis.view import UNREAD, View
 from agent.citations import Checker, Lookup
 from agent.types import Claim, Diagnosis, Finding, Intent, Missing, Usage, Verdict
 from agent.verdict import decide
-from tools.types import Evidence, Mode, ResourceRef, Scope, ToolCall
+from tools.types import Evidence, Mode, ResourceRef, ToolCall
 
 MAX_CHECKED = 12
 MAX_UNSEEN = 5
@@ -36,30 +36,9 @@ class Frame:
     team_label: str
 
 
-def view_of(
-    pairs: Sequence[tuple[ToolCall, Evidence]],
-    *,
-    now: float,
-    scope: Scope,
-    earlier: View | None = None,
-    metrics_note: str = "",
-) -> View:
-    """The view of a run's evidence; an earlier one of the same run saves work."""
-    return View(pairs, now=now, scope=scope, earlier=earlier, metrics_note=metrics_note)
-
-
-def selected(diagnosers: Mapping[str, Diagnoser], intent: Intent) -> list[Diagnoser]:
-    """The causes an intent asks about, in order of id."""
-    return [
-        d
-        for cause, d in diagnosers.items()
-        if d.CAUSE.family in intent.families and (not intent.causes or cause in intent.causes)
-    ]
-
-
 def candidates(view: View, diagnosers: Mapping[str, Diagnoser], intent: Intent) -> list[Finding]:
     """Every finding of the causes asked about that concerns the scope."""
-    found = [finding for diagnoser in selected(diagnosers, intent) for finding in diagnoser.judge(view)]
+    found = [finding for diagnoser in asked_about(diagnosers, intent) for finding in diagnoser.judge(view)]
     return [finding for finding in found if concerns(view, finding)]
 
 
@@ -69,7 +48,7 @@ def follow_ups(
     """What the causes still want to know about their suspects, each call once and none repeated."""
     seen = {call.digest for call in made}
     calls: dict[str, ToolCall] = {}
-    for diagnoser in selected(diagnosers, intent):
+    for diagnoser in asked_about(diagnosers, intent):
         for call in diagnoser.follow(view):
             if call.digest not in seen:
                 calls.setdefault(call.digest, call)
@@ -119,7 +98,7 @@ def diagnosis(
 ) -> Diagnosis:
     """The whole answer, but for its words and its cost."""
     verdict = decide(view, diagnosers, found)
-    surveys = [diagnoser.survey(view) for diagnoser in selected(diagnosers, intent)]
+    surveys = [diagnoser.survey(view) for diagnoser in asked_about(diagnosers, intent)]
     missing = _missing(view, surveys, verdict.sharper)
     checked = [claim for survey in surveys for claim in survey.checked]
     shown_as, shown = _shown(view, intent, frame)

@@ -74,8 +74,6 @@ class RunContext:
                 evidence_id=name,
                 keep=lambda kept: self.store.keep(self.session, self.run, kept),
             )
-        if not evidence.usable and self.store.evidence(self.session, self.run, name) is None:
-            self.store.keep(self.session, self.run, evidence)  # a call that was refused never ran, but is evidence
         self.bodies[name] = evidence
         seconds = time.monotonic() - begun
         count = len(evidence.rows)

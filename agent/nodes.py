@@ -9,6 +9,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from agent import conclude, intake
+from agent.analysis.view import View
 from agent.context import RunContext
 from agent.events import Answered, Asked, Degraded, EvidenceAdded, FindingMade, Planned
 from agent.reasoner import Ground
@@ -66,9 +67,7 @@ async def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
     intent, scope = Intent.model_validate(state["intent"]), Scope.model_validate(state["scope"])
     pairs = _pairs(context, state.get("gathered", []))
     note = "" if context.metrics else context.metrics_note
-    view = context.view = conclude.view_of(
-        pairs, now=state["now"], scope=scope, earlier=context.view, metrics_note=note
-    )
+    view = context.view = View(pairs, now=state["now"], scope=scope, earlier=context.view, metrics_note=note)
     candidates = conclude.candidates(view, context.diagnosers, intent)
     if state.get("round", 1) == 1:
         calls = conclude.follow_ups(view, context.diagnosers, intent, [call for call, _ in pairs])[:MAX_FOLLOW_UPS]

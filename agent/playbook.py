@@ -6,11 +6,12 @@ reasoner, not a stand-in: same graph, same tools, same budgets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from agent.analysis import kinds, queries
+from agent.analysis.diagnoser import asked_about
 from agent.reasoner import Ground
-from agent.types import Diagnosis, Intent, Need, Objects
+from agent.types import Diagnosis, Intent, Objects
 from tools.types import ApiResource, KindRef, NamedQuery, Scope, ToolCall
 
 PER_NAMESPACE = 5
@@ -47,7 +48,7 @@ class Playbook:
         """Each need of the intent's causes, and of its topic, once."""
         wanted_kinds: dict[KindRef, None] = dict.fromkeys(_topic_kinds(intent))
         wanted_queries: dict[str, NamedQuery] = {q.name: q for q in _topic_queries(intent)}
-        for need in _needs(intent, ground):
+        for need in (n for diagnoser in asked_about(ground.diagnosers, intent) for n in diagnoser.NEEDS):
             if isinstance(need, Objects):
                 wanted_kinds[need.kind] = None
             else:
@@ -82,12 +83,6 @@ class Playbook:
             where = f"{subject.namespace}/{subject.kind}/{subject.name}" if subject.namespace else str(subject)
             out.append(f"what changed on {where}?")
         return [*out, *QUESTIONS][:4] if out else QUESTIONS[:4]
-
-
-def _needs(intent: Intent, ground: Ground) -> Iterable[Need]:
-    for cause, diagnoser in ground.diagnosers.items():
-        if diagnoser.CAUSE.family in intent.families and (not intent.causes or cause in intent.causes):
-            yield from diagnoser.NEEDS
 
 
 def _topic_kinds(intent: Intent) -> tuple[KindRef, ...]:

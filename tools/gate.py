@@ -99,16 +99,13 @@ class Gate:
         ports: Ports,
         redactor: Redactor,
         tools: Mapping[str, ToolSpec[BaseModel]] | None = None,
-        keep: Callable[[Evidence], None] | None = None,
     ) -> None:
-        """`keep` stores each Evidence before its outcome is audited."""
         self.policy = policy
         self._audit = audit
         self._approvals = approvals
         self._ports = ports
         self._redactor = redactor
         self._tools = registry.load() if tools is None else tools
-        self._keep = keep
 
     def shown(self, principal: Principal, mode: Mode) -> list[ToolSpec[BaseModel]]:
         """The tools to list: those of which some call could be allowed. The decision at call time alone counts."""
@@ -127,7 +124,7 @@ class Gate:
         evidence_id: str,
         keep: Callable[[Evidence], None] | None = None,
     ) -> Evidence:
-        """Run one call and return what it brought, or why it did not run. `keep` stores it for this run alone.
+        """Run one call and return what it brought, or why it did not run. `keep` stores it before it is audited.
 
         Raises AuditUnavailable (nothing was read), CredentialsError and TargetError (the user must mend them).
         """
@@ -135,15 +132,17 @@ class Gate:
             checked = self._check(call, principal, mode, scope, meter)
         except _Refusal as refusal:
             self._audit.append("decision", self._entry(call, principal, mode, evidence_id, refusal.rule, allow=False))
-            return self._refused(call, evidence_id, refusal)
+            refused = self._refused(call, evidence_id, refusal)
+            if keep is not None:
+                keep(refused)
+            return refused
         self._audit.append("call", self._entry(call, principal, mode, evidence_id, checked.rule, allow=True))
         reading = _Reading()
         try:
             await self._read(checked, scope, meter.wire(checked.spec.wire), reading)
             evidence = self._evidence(checked, call, evidence_id, reading)
-            for store in (self._keep, keep):
-                if store is not None:
-                    store(evidence)
+            if keep is not None:
+                keep(evidence)
         except BaseException as error:
             self._audit.append("outcome", {"evidence": evidence_id, "status": "raised", "error": type(error).__name__})
             raise

@@ -6,13 +6,13 @@ a unit and a source, here or in the signals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from agent.analysis.judging import Judged, weigh
 from agent.analysis.signals import load as load_signals
 from agent.analysis.view import View
-from agent.types import Cause, Claim, Finding, Missing, Need, Remedy
+from agent.types import Cause, Claim, Finding, Intent, Missing, Need, Remedy
 from tools.types import Frozen, JsonObject, ResourceRef, ToolCall
 
 
@@ -57,6 +57,15 @@ class Diagnoser(Protocol):
     def remedy(finding: Finding, view: View) -> Remedy:
         """What would mend it, as data."""
         ...
+
+
+def asked_about(known: Mapping[str, Diagnoser], intent: Intent) -> list[Diagnoser]:
+    """The causes an intent asks about, in order of id."""
+    return [
+        diagnoser
+        for cause, diagnoser in known.items()
+        if diagnoser.CAUSE.family in intent.families and (not intent.causes or cause in intent.causes)
+    ]
 
 
 def history_of(ref: ResourceRef, reason: str) -> ToolCall:

@@ -224,7 +224,6 @@ class Bench:
             ports=ports,
             redactor=self.redactor,
             tools=self.tools,
-            keep=self.kept.append,
         )
 
     async def run(
@@ -250,4 +249,6 @@ class Bench:
     ) -> Evidence:
         """One call through the gate."""
         call = ToolCall(tool=tool, args=args, reason="test")
-        return await self.gate.run(call, principal, mode, scope=scope, meter=self.meter, evidence_id="E1")
+        return await self.gate.run(
+            call, principal, mode, scope=scope, meter=self.meter, evidence_id="E1", keep=self.kept.append
+        )
