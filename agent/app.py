@@ -23,6 +23,7 @@ from agent.store import Store
 from agent.store.checkpoints import open_checkpoints
 from agent.store.keys import derive, install_key
 from agent.store.sqlite import SqliteStore
+from agent.telemetry import OFF, Telemetry
 from agent.types import Query
 from tools.audit import AuditLog
 from tools.errors import PortError, SettingsError, UnknownName, UserError
@@ -70,27 +71,60 @@ class App:
     graph: Compiled
     reasoner: Reasoner
     diagnosers: Mapping[str, Diagnoser]
+    queries: Mapping[str, str]
+    """Named queries: name → signal family."""
+    reporting: Telemetry = OFF
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, target: Target, *, at: float | None = None) -> AsyncIterator[App]:
-        """An App whose store, audit log and checkpoints are open. Raises UserError or AuditUnavailable."""
+    async def open(
+        cls,
+        settings: Settings,
+        target: Target,
+        *,
+        at: float | None = None,
+        judging: bool = True,
+        reporting: Telemetry = OFF,
+    ) -> AsyncIterator[App]:
+        """An App whose store, audit log and checkpoints are open. Raises UserError or AuditUnavailable.
+
+        Without `judging` no cause judges: a language model alone, to be compared with.
+        """
         key = install_key(settings.state_dir)
         store = SqliteStore(settings.state_dir)
         audit = AuditLog(settings.state_dir / "audit.jsonl")
         redactor = Redactor(target.redaction_key or derive(key, "redaction"))
+        reporting.redact_with(redactor)
         now = at if at is not None else await _now(target)
         known = diagnosers.load()
-        ports = Ports(kube=target.kube, prom=target.prom, queries=catalogue(known), now=now)
+        queries = catalogue(known)
+        ports = Ports(kube=target.kube, prom=target.prom, queries=queries, now=now)
         policy = (
             load_policy(settings.policy.read_text(), name=str(settings.policy)) if settings.policy else default_policy()
         )
         gate = Gate(policy=policy, audit=audit, approvals=NoApprovals(), ports=ports, redactor=redactor)
         try:
-            async with open_checkpoints(settings.state_dir, derive(key, "checkpoints")) as saver:
+            async with (
+                open_checkpoints(settings.state_dir, derive(key, "checkpoints")) as saver,
+                _reasoner(settings, store, redactor, reporting) as reasoner,
+            ):
                 principal = await establish(target.kube)
                 graph = await _graph(saver)
-                yield cls(settings, target, principal, now, store, audit, redactor, gate, graph, Playbook(), known)
+                yield cls(
+                    settings=settings,
+                    target=target,
+                    principal=principal,
+                    now=now,
+                    store=store,
+                    audit=audit,
+                    redactor=redactor,
+                    gate=gate,
+                    graph=graph,
+                    reasoner=reasoner,
+                    diagnosers=known if judging else {},
+                    queries={name: query.family for name, query in queries.items()},
+                    reporting=reporting,
+                )
         finally:
             store.close()
 
@@ -136,6 +170,23 @@ class App:
     def requests(self) -> int:
         """HTTP requests sent so far."""
         return self.target.kube.requests + (self.target.prom.requests if self.target.prom else 0)
+
+
+@asynccontextmanager
+async def _reasoner(
+    settings: Settings, store: Store, redactor: Redactor, reporting: Telemetry
+) -> AsyncIterator[Reasoner]:
+    """The playbook, or a language model where one is set. Raises SettingsError for a model that is half set."""
+    wanted = settings.reasoner if settings.reasoner != "auto" else "llm" if settings.model else "playbook"
+    if wanted == "playbook":
+        yield Playbook()
+        return
+    if not settings.model:
+        raise SettingsError("no model is named", hint="name one with --model, PLUMBLINE_MODEL or `model` in the file")
+    from agent.llm.open import open_reasoner
+
+    async with open_reasoner(settings, store, redactor, reporting) as reasoner:
+        yield reasoner
 
 
 def catalogue(known: Mapping[str, Diagnoser]) -> dict[str, NamedQuery]:

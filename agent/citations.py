@@ -26,11 +26,13 @@ class Checker:
         self._rows: dict[str, dict[str, JsonValue]] = {}
 
     def value(self, ref: EvidenceRef) -> JsonValue:
-        """What stands at a reference. Raises ValueError when nothing does."""
+        """What stands at a reference; the number of rows at path "". Raises ValueError when nothing does."""
         try:
             evidence = self._lookup(ref.evidence)
         except KeyError:
             raise ValueError(f"no evidence {ref.evidence}") from None
+        if not ref.path:
+            return len(evidence.rows)
         if ref.evidence not in self._rows:
             self._rows[ref.evidence] = {row.key: row.data for row in evidence.rows}
         return resolve_in(self._rows[ref.evidence], ref.path)

@@ -56,8 +56,19 @@ class FindingMade(Frozen):
     finding: Finding
 
 
+class ModelAsked(Frozen):
+    """A language model is asked; nothing it says is shown before it was checked."""
+
+    type: Literal["model_asked"] = "model_asked"
+    model: str
+    request: int
+    """Number of the request within the run."""
+    tokens: int
+    """Estimated size of the request."""
+
+
 class TextDelta(Frozen):
-    """A piece of prose from a language model."""
+    """A piece of prose from a language model, checked against the evidence it cites."""
 
     type: Literal["text_delta"] = "text_delta"
     text: str
@@ -68,6 +79,14 @@ class Answered(Frozen):
 
     type: Literal["answered"] = "answered"
     diagnosis: Diagnosis
+
+
+class Told(Frozen):
+    """What a `/` command says. It belongs to no run, so it stands in no event log."""
+
+    type: Literal["told"] = "told"
+    text: str
+    """Plain lines, without colour."""
 
 
 class Asked(Frozen):
@@ -122,8 +141,10 @@ Event: TypeAlias = Annotated[
     | CallFinished
     | EvidenceAdded
     | FindingMade
+    | ModelAsked
     | TextDelta
     | Answered
+    | Told
     | Asked
     | Drafted
     | ProposalChanged

@@ -23,21 +23,23 @@ NODES = {
     "plan": nodes.plan,
     "gather": nodes.gather,
     "diagnose": nodes.diagnose,
+    "consult": nodes.consult,
     "report": nodes.report,
 }
 EDGES: tuple[tuple[str, str], ...] = (
     (START, "understand"),
     ("choose", "understand"),
     ("plan", "gather"),
-    ("gather", "diagnose"),
     ("report", END),
 )
 BRANCHES = (
     ("understand", nodes.after_understanding, ("choose", "plan")),
-    ("diagnose", nodes.after_diagnosis, ("gather", "report")),
+    ("gather", nodes.after_gathering, ("diagnose", "consult")),
+    ("diagnose", nodes.after_diagnosis, ("gather", "consult", "report")),
+    ("consult", nodes.after_consulting, ("gather", "consult", "report")),
 )
-RECURSION_LIMIT = 25
-"""Steps of a run at most: two rounds take nine, each choice two more."""
+RECURSION_LIMIT = 80
+"""Steps of a run at most: two rounds take ten, each choice two more, each turn of a model two (it has at most 24)."""
 
 Compiled: TypeAlias = CompiledStateGraph[State, RunContext, State, State]
 

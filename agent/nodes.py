@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from agent import conclude, intake
+from agent import conclude, intake, wording
 from agent.analysis.view import View
 from agent.context import RunContext
 from agent.events import Answered, Asked, Degraded, EvidenceAdded, FindingMade, Planned
-from agent.reasoner import Ground
+from agent.reasoner import Case, Ground
 from agent.state import Gathered, State
 from agent.types import Diagnosis, Intent, Usage
 from tools import fields
@@ -20,6 +20,7 @@ from tools.types import ApiResource, Evidence, JsonObject, Scope, ToolCall
 
 MAX_FOLLOW_UPS = 20
 """Calls of the second round at most (about the subjects that the first judgement suspects)."""
+DERIVED = ToolCall(tool="derive", reason="a number that the judgement worked out")
 CAPABILITIES = ToolCall(tool="capabilities", reason="what this cluster serves")
 
 
@@ -41,6 +42,7 @@ async def plan(state: State, runtime: Runtime[RunContext]) -> State:
     context = runtime.context
     intent, scope = Intent.model_validate(state["intent"]), Scope.model_validate(state["scope"])
     gathered = list(state.get("gathered", []))
+    context.span.over(scope)
     served = _served(await _known(context, gathered, CAPABILITIES, scope))
     if not context.metrics:
         context.emit(Degraded(what="no metrics", because=context.metrics_note))
@@ -53,10 +55,16 @@ async def plan(state: State, runtime: Runtime[RunContext]) -> State:
 
 async def gather(state: State, runtime: Runtime[RunContext]) -> State:
     """Make the planned calls through the gate."""
-    scope = Scope.model_validate(state["scope"])
+    context, scope = runtime.context, Scope.model_validate(state["scope"])
     gathered = list(state.get("gathered", []))
     calls = [ToolCall.model_validate(call) for call in state.get("calls", [])]
-    found = await runtime.context.read(calls, scope, len(gathered) + 1)
+    first = len(gathered) + len(state.get("derived", [])) + 1
+    if state.get("consulting"):
+        derived = [(DERIVED, context.evidence(name)) for name in state.get("derived", [])]
+        context.drafting = context.drafts_of([*_pairs(context, gathered), *derived])
+        found = await context.read(calls, scope, first, meter=context.model_meter)
+    else:
+        found = await context.read(calls, scope, first)
     gathered += [Gathered(call=_dump(call), evidence=evidence.id) for call, evidence in zip(calls, found, strict=True)]
     return {"gathered": gathered, "calls": []}
 
@@ -94,22 +102,58 @@ async def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
     cited = conclude.only_cited(diagnosis, context.evidence)
     for finding in cited.findings:
         context.emit(FindingMade(finding=finding))
-    return {"diagnosis": cited.model_dump(mode="json"), "calls": []}
+    return {
+        "diagnosis": cited.model_dump(mode="json"),
+        "calls": [],
+        "derived": [evidence.id for evidence in view.derived()],
+        "consulting": context.reasoner.explores,
+    }
+
+
+async def consult(state: State, runtime: Runtime[RunContext]) -> State:
+    """Let the reasoner look at what was found: it asks for more, or is done."""
+    context = runtime.context
+    intent, scope = Intent.model_validate(state["intent"]), Scope.model_validate(state["scope"])
+    case = Case(
+        question=state["question"],
+        intent=intent,
+        scope=scope,
+        mode=context.mode,
+        now=state["now"],
+        diagnosis=Diagnosis.model_validate(state["diagnosis"]),
+        judged=bool(context.diagnosers),
+        gathered=_pairs(context, state.get("gathered", [])),
+        derived=[context.evidence(name) for name in state.get("derived", [])],
+        tools=context.gate.shown(context.principal, context.mode),
+        queries=context.queries,
+        earlier=context.earlier,
+        meter=context.model_meter,
+        audit=context.audit,
+        redact=context.redact,
+        emit=context.emit,
+    )
+    step = await context.reasoner.consult(case, state.get("reasoner", {}))
+    if step.calls:
+        context.emit(Planned(intent=intent, scope=scope, calls=len(step.calls), round=3))
+    return {"calls": [_dump(call) for call in step.calls], "reasoner": step.state, "consulting": not step.done}
 
 
 async def report(state: State, runtime: Runtime[RunContext]) -> State:
     """Word the answer and end the run."""
     context = runtime.context
-    checked = Diagnosis.model_validate(state["diagnosis"])
+    judged = Diagnosis.model_validate(state["diagnosis"])
+    checked = context.reasoner.conclude(judged, state.get("reasoner", {}))
+    usage = Usage(
+        calls=context.meter.calls + context.model_meter.calls,
+        requests=context.requests(),
+        seconds=round(time.monotonic() - context.started, 3),
+        model=checked.usage.model,
+    )
     diagnosis = checked.model_copy(
         update={
-            "narrative": context.reasoner.narrate(checked) if not checked.narrative else checked.narrative,
-            "asked": tuple(context.reasoner.suggest(checked)),
-            "usage": Usage(
-                calls=context.meter.calls,
-                requests=context.requests(),
-                seconds=round(time.monotonic() - context.started, 3),
-            ),
+            "narrative": checked.narrative or wording.narrate(checked),
+            "asked": tuple(checked.asked or wording.suggest(checked)),
+            "usage": usage,
         }
     )
     context.emit(Answered(diagnosis=diagnosis))
@@ -122,8 +166,20 @@ def after_understanding(state: State) -> str:
 
 
 def after_diagnosis(state: State) -> str:
-    """Gather once more for follow-ups, else report."""
-    return "gather" if state.get("calls") else "report"
+    """Gather once more for follow-ups, else let a reasoner that explores look at it, else report."""
+    return "gather" if state.get("calls") else after_consulting(state)
+
+
+def after_gathering(state: State) -> str:
+    """Back to whoever asked: the causes, or the reasoner."""
+    return "consult" if state.get("consulting") else "diagnose"
+
+
+def after_consulting(state: State) -> str:
+    """Gather what was asked for, go on where only thinking was done, else report."""
+    if state.get("calls"):
+        return "gather"
+    return "consult" if state.get("consulting") else "report"
 
 
 def ask_event(choice: JsonObject) -> Asked:

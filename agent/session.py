@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,11 +17,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from langgraph.types import Command
 
+from agent import commands, conversation, history
+from agent.carrying import carry
+from agent.changes.drafting import RunDrafting
 from agent.context import RunContext
-from agent.events import Answered, Asked, Cancelled, Event, Failed
+from agent.events import Answered, Asked, Cancelled, Event, EvidenceAdded, Failed, Told
+from agent.followups import ASK_FIRST, NO_PAST, Followup, follow, namespaces_in_play
 from agent.graph import advance, peek
+from agent.history import Past
 from agent.nodes import ask_event
+from agent.render.terminal import draw
 from agent.state import State
+from agent.telemetry import Run
 from agent.types import Family
 from tools.errors import AuditUnavailable, UserError
 from tools.types import JsonObject, Mode
@@ -31,6 +39,8 @@ if TYPE_CHECKING:
 Emit: TypeAlias = Callable[[Event], None]
 MAX_QUESTION = 4096
 """Characters of a question that are read."""
+PLAIN_WIDTH = 100
+"""Columns of what a command says where it is heard as an event."""
 
 
 @dataclass(slots=True)
@@ -45,10 +55,34 @@ class Session:
     _task: asyncio.Task[None] | None = field(default=None)
 
     async def ask(self, question: str) -> AsyncIterator[Event]:
-        """Answer a question. Ends with Answered, Asked, Failed or Cancelled."""
+        """Answer a question, a follow-up or a command. Ends with Answered, Asked, Failed, Cancelled or Told."""
         text, _ = self.app.redactor.text(question[:MAX_QUESTION])
-        async for event in self._start(text, self.flags):
+        if commands.is_command(text):
+            stream = self._commanded(text)
+        else:
+            earlier = conversation.earlier(self.app, self.id, self.permitted)
+            past = earlier[0] if earlier else None
+            found = follow(text, past, self.app.diagnosers)
+            if found is None:
+                stream = self._start(text, self.flags)
+            elif found.stored or past is None:
+                stream = self._recalled(text, found, past)
+            else:
+                stream = self._start(text, self.flags | carry(found, past, namespaces_in_play(earlier)))
+        async for event in stream:
             yield event
+
+    async def command(self, text: str) -> commands.Outcome:
+        """Run a `/` command. Raises UserError with one line; `again` is left to `ask`."""
+        line, _ = self.app.redactor.text(text[:MAX_QUESTION])
+        flags = conversation.kept_flags(self.app, self.id, self.flags)
+        outcome = commands.run(conversation.desk(self.app, self.id, self.permitted, flags), line)
+        if outcome.set:
+            self.flags = self.flags | outcome.set
+            commands.keep(self.app.store, self.id, outcome.set)
+        if outcome.new:
+            self.id = uuid.uuid4().hex[:12]
+        return outcome
 
     async def diagnose(self, families: tuple[Family, ...]) -> AsyncIterator[Event]:
         """Judge every cause of the families over the scope."""
@@ -72,13 +106,61 @@ class Session:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    # --- conversation ----------------------------------------------------------------------------------------
+
+    async def _commanded(self, text: str) -> AsyncIterator[Event]:
+        """A command heard as a question: what it says, or the last question again."""
+        try:
+            outcome = await self.command(text)
+        except UserError as error:
+            yield Failed(message=error.message, hint=error.hint)
+            return
+        if not outcome.again:
+            yield Told(text=outcome.export or draw(outcome.document, width=PLAIN_WIDTH, color=False))
+            return
+        (past,) = conversation.earlier(self.app, self.id, self.permitted)[:1]
+        again = carry(Followup(kind="again", text=""), past, ())
+        async for event in self._start(past.question, self.flags | again):
+            yield event
+
+    async def _recalled(self, text: str, found: Followup, past: Past | None) -> AsyncIterator[Event]:
+        """Answer from the store, as a run of its own; a follow-up without anything to follow is none."""
+        if found.kind == "alone":
+            yield Failed(message=NO_PAST, hint=ASK_FIRST)
+            return
+        app = self.app
+        with self._alone():
+            run = app.store.begin(self.id, app.target.cluster, text, app.now)
+            conversation.hand_on_flags(app, self.id, run)
+            app.audit.append(
+                "run", {"session": self.id, "run": run, "principal": app.principal.user, "mode": self.mode}
+            )
+            events: list[Event] = []
+            try:
+                answered, evidence = await conversation.recalled(app, self.id, found, past, text, mode=self.mode)
+            except UserError as error:
+                events.append(Failed(message=error.message, hint=error.hint))
+            else:
+                for item in evidence:
+                    app.store.keep(self.id, run, item)
+                    events.append(EvidenceAdded(evidence=item.id, query=item.query, rows=len(item.rows)))
+                events.append(Answered(diagnosis=answered))
+            if past is not None:
+                app.store.record(self.id, run, history.FROM_RUN, str(past.run))
+            for event in events:
+                app.store.append(self.id, run, event, app.now)
+                yield event
+            self._noted(run)
+
     # --- running -------------------------------------------------------------------------------------------
 
     async def _start(self, question: str, flags: JsonObject) -> AsyncIterator[Event]:
         app = self.app
         with self._alone():
+            kept = conversation.kept_flags(app, self.id, flags)
             run = app.store.begin(self.id, app.target.cluster, question, app.now)
-            state: State = {"question": question, "run": run, "now": app.now, "flags": flags}
+            conversation.hand_on_flags(app, self.id, run)
+            state: State = {"question": question, "run": run, "now": app.now, "flags": kept}
             async for event in self._drive(run, state):
                 yield event
 
@@ -134,13 +216,21 @@ class Session:
         if start is None and not unfinished:
             self._again(emit)
             return
-        await advance(app.graph, thread, start, self._context(run, emit))
+        asked = str(start["question"]) if isinstance(start, dict) else ""
+        with app.reporting.run(session=self.id, cluster=app.target.cluster, question=asked) as span:
+            await advance(app.graph, thread, start, self._context(run, emit, span))
         state, unfinished = await peek(app.graph, thread)
         if unfinished and state.get("choice"):
             emit(ask_event(state["choice"]))
+        self._noted(run)
+
+    def _noted(self, run: int) -> None:
+        """Note under which audit head, reasoner and policy a run ended."""
+        app = self.app
         head = app.audit.append("answered", {"session": self.id, "run": run})
         app.store.record(self.id, run, "audit_head", head)
-        app.store.record(self.id, run, "reasoner", app.reasoner.name)
+        for name, value in {"reasoner": app.reasoner.name, **app.reasoner.versions}.items():
+            app.store.record(self.id, run, name, value)
         app.store.record(self.id, run, "policy", app.gate.policy.version)
 
     def _again(self, emit: Emit) -> None:
@@ -151,7 +241,7 @@ class Session:
             raise UserError(f"session {self.id} has nothing to resume", hint="ask a question first")
         emit(last)
 
-    def _context(self, run: int, emit: Emit) -> RunContext:
+    def _context(self, run: int, emit: Emit, span: Run) -> RunContext:
         app = self.app
         before = app.requests()
         return RunContext(
@@ -171,6 +261,22 @@ class Session:
             run=run,
             emit=emit,
             requests=lambda: app.requests() - before,
+            audit=app.audit.append,
+            redact=lambda text: app.redactor.text(text)[0],
+            drafts_of=lambda gathered: RunDrafting(
+                store=app.store,
+                session=self.id,
+                run=run,
+                now=app.now,
+                author=app.reasoner.name,
+                evidence=gathered,
+                emit=emit,
+                redact=lambda text: app.redactor.text(text)[0],
+            ),
+            queries=app.queries,
+            reporting=app.reporting,
+            span=span,
+            earlier=history.summary(conversation.earlier(app, self.id, self.permitted)),
         )
 
     @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from tools.errors import DocumentError, SettingsError
 from tools.types import Frozen
@@ -17,6 +17,9 @@ from tools.types import Frozen
 ENVIRONMENT = "PLUMBLINE_"
 MAX_FILE = 1 << 20
 """Bytes of a settings file at most."""
+TABLES = ("teams", "sources", "model_headers", "prices")
+"""Settings that only a file can hold."""
+OPENAI = "https://api.openai.com/"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
@@ -37,6 +40,13 @@ def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:
         return Path.home() / ".local" / "state" / "plumbline"
     except RuntimeError:
         return Path(".plumbline").absolute()
+
+
+class Price(Frozen):
+    """What a model costs, a million tokens."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
 
 
 class Settings(Frozen):
@@ -61,6 +71,30 @@ class Settings(Frozen):
     """Accept a kubeconfig's insecure-skip-tls-verify."""
     color: Literal["auto", "always", "never"] = "auto"
     """auto, always or never."""
+    reasoner: Literal["auto", "playbook", "llm"] = "auto"
+    """auto: a language model where one is set, the playbook otherwise."""
+    model: str = ""
+    """Name of the model at the endpoint; empty means no language model."""
+    model_url: str = "https://api.openai.com/v1"
+    """Base URL of an OpenAI-compatible endpoint."""
+    model_key: SecretStr = SecretStr("")
+    """Key of the endpoint; in a file, better leave it out and set PLUMBLINE_MODEL_KEY or OPENAI_API_KEY."""
+    model_headers: dict[str, str] = Field(default_factory=dict)
+    """Extra HTTP headers for the endpoint, as gateways want them."""
+    model_timeout: float = 60.0
+    """Seconds for one reply, or a duration such as "60s"."""
+    model_window: int = Field(default=128_000, ge=4_096)
+    """Tokens that fit into the model's context."""
+    model_tokens: int = Field(default=150_000, ge=1)
+    """Tokens, sent and received, that one question may use."""
+    model_tokens_per_hour: int = Field(default=2_000_000, ge=1)
+    """Tokens that all questions of this installation may use in an hour."""
+    model_cost: float | None = Field(default=None, gt=0)
+    """Money that one question may cost, in the currency of `prices`; needs a price for the model."""
+    prices: dict[str, Price] = Field(default_factory=dict)
+    """Model → { input, output }: price of a million tokens."""
+    allow_plain_http: bool = False
+    """Let the model endpoint be plain HTTP on another machine."""
     sources: dict[str, str] = Field(default_factory=dict, exclude=True)
     """Field → where its value came from."""
 
@@ -69,6 +103,11 @@ class Settings(Frozen):
     def _duration(cls, value: object) -> object:
         found = seconds(value) if isinstance(value, str) else value
         return None if found == 0 else found
+
+    @field_validator("model_timeout", mode="before")
+    @classmethod
+    def _model_duration(cls, value: object) -> object:
+        return seconds(value) if isinstance(value, str) else value
 
     @field_validator("policy")
     @classmethod
@@ -105,10 +144,13 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.e
         for name, value in _file(path).items():
             values[name], sources[name] = value, str(path)
     for name in Settings.model_fields:
-        if (text := environ.get(ENVIRONMENT + name.upper())) is not None and name not in ("teams", "sources"):
+        if (text := environ.get(ENVIRONMENT + name.upper())) is not None and name not in TABLES:
             listed = name == "allowed_plugins"
             values[name] = tuple(filter(None, text.split(os.pathsep))) if listed else text
             sources[name] = f"${ENVIRONMENT}{name.upper()}"
+    own = str(values.get("model_url", OPENAI)).startswith(OPENAI) and not flags.get("model_url")
+    if own and "model_key" not in values and (key := environ.get("OPENAI_API_KEY")):
+        values["model_key"], sources["model_key"] = key, "$OPENAI_API_KEY"  # for OpenAI itself, and nobody else
     for name, value in flags.items():
         if value is not None:
             values[name], sources[name] = value, f"--{name.replace('_', '-')}"

@@ -32,4 +32,10 @@ class State(TypedDict, total=False):
     calls: list[JsonObject]
     """Calls of the coming round."""
     gathered: list[Gathered]
+    derived: list[str]
+    """Ids of the numbers that the judgement worked out: their numbering goes on from `gathered`."""
     diagnosis: JsonObject
+    consulting: bool
+    """True once the causes have judged: what is gathered from here on is for the reasoner."""
+    reasoner: JsonObject
+    """The reasoner's own memory of the run."""

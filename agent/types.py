@@ -158,9 +158,39 @@ class Diagnosis(Frozen):
     """What the question asked to see, beside findings."""
     missing: tuple[Missing, ...] = ()
     narrative: str = ""
+    explained: tuple[Claim, ...] = ()
+    """What a language model says, each statement checked against the evidence it cites."""
+    disputed: tuple[Disputed, ...] = ()
+    """Findings a language model disagrees with. The finding stands; a person weighs the two."""
+    notes: tuple[str, ...] = ()
+    """What the reader should know about how the answer was made: statements left out, budgets that ran out."""
+    drafts: tuple[str, ...] = ()
+    """Ids of the drafts of changes that this run stored."""
     asked: tuple[str, ...] = ()
     """Questions that can be asked next, ready to type."""
     usage: Usage
+
+
+class Disputed(Frozen):
+    """A finding's cause, and the cited statement that speaks against it."""
+
+    cause: str
+    because: Claim
+
+
+class ModelUsage(Frozen):
+    """What a language model cost in one run."""
+
+    model: str
+    requests: int
+    input: int
+    """Tokens sent."""
+    output: int
+    """Tokens received."""
+    counted: bool
+    """True where the server reported the tokens; False where they are UTF-8 bytes / 4."""
+    cost: float | None = None
+    """In the currency of the price table; None where it has no price for the model."""
 
 
 class Usage(Frozen):
@@ -169,6 +199,7 @@ class Usage(Frozen):
     calls: int
     requests: int
     seconds: float
+    model: ModelUsage | None = None
 
 
 # --- what could be done ------------------------------------------------------------------------------------

@@ -17,9 +17,10 @@ from agent.session import Session
 from agent.settings import Settings
 from agent.types import Diagnosis
 from evals import graders
+from evals.engine import Engine
 from evals.servers.kube.server import KubeServer
 from evals.servers.prom.server import PromServer
-from evals.types import Result, RunRecord, Scenario
+from evals.types import Judged, Result, RunRecord, Scenario
 from evals.world.load import load
 from evals.world.model import World
 from tools.errors import PlumblineError, UserError
@@ -32,6 +33,9 @@ REDACTION_KEY = b"plumbline-evals-fixed-redaction-"
 """Pseudonyms in worlds and evals are the same in every run."""
 DEADLINE = 60.0
 """Seconds one scenario may take."""
+MODEL_DEADLINE = 240.0
+"""The same where a model is asked: what a question gives it (120 s), and one more reply for a judge."""
+PLAYBOOK = Engine()
 
 
 @dataclass(slots=True)
@@ -105,36 +109,45 @@ def _note(heard: Heard, event: Event) -> None:
         heard.failure = event.message
 
 
-async def record(scenario: Scenario) -> RunRecord:
+async def record(scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1) -> RunRecord:
     """Run a scenario. Failures of the machine are told apart from failures to answer."""
     begun = time.perf_counter()
     try:
-        async with asyncio.timeout(DEADLINE):
-            return await _record(scenario, begun)
+        async with asyncio.timeout(MODEL_DEADLINE if engine.asks else DEADLINE):
+            return await _record(scenario, engine, epoch, begun)
     except Exception as error:  # one broken sample must not lose the others
         ours = isinstance(error, PlumblineError | OSError | TimeoutError) and not isinstance(error, UserError)
         return RunRecord(
             scenario=scenario.name,
-            reasoner="playbook",
+            epoch=epoch,
+            reasoner=engine.reasoner,
             diagnosis=None,
             failure=f"{type(error).__name__}: {error}",
             infrastructure=ours,
             evidence={},
             seconds=time.perf_counter() - begun,
+            versions={},
         )
 
 
-async def _record(scenario: Scenario, begun: float) -> RunRecord:
+async def _record(scenario: Scenario, engine: Engine, epoch: int, begun: float) -> RunRecord:
+    from evals import told  # not before it is needed: whoever only serves a world starts without it
+
     world = load(scenario.world, overlays=scenario.overlays)
     with tempfile.TemporaryDirectory(prefix="plumbline-eval-") as folder:
-        settings = Settings(state_dir=Path(folder))
-        async with serving(world) as served, App.open(settings, served.target) as app:
+        settings = engine.settings(Path(folder))
+        async with serving(world) as served, App.open(settings, served.target, judging=engine.judging) as app:
             session = await app.session(mode=scenario.mode, namespace=scenario.namespace or None)
             heard = await converse(session, scenario)
             kept = _kept(app, session, heard)
+            versions = app.store.notes(session.id, app.store.last_run(session.id) or 0)
+        seconds = time.perf_counter() - begun
         audit = (Path(folder) / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+        word = await _judged(heard, settings, engine.judge)
+    asked = engine.reasoner == "llm"
     return RunRecord(
         scenario=scenario.name,
+        epoch=epoch,
         reasoner=app.reasoner.name,
         diagnosis=heard.diagnosis,
         failure=heard.failure,
@@ -144,8 +157,24 @@ async def _record(scenario: Scenario, begun: float) -> RunRecord:
         kube_requests=tuple(f"{r.method} {r.path}{'?' + r.query if r.query else ''}" for r in served.kube.requests),
         prom_requests=tuple(f"{r.method} {r.path} {r.query}" for r in served.prom.requests),
         audit=tuple(audit),
-        seconds=time.perf_counter() - begun,
+        seconds=seconds,
+        model=heard.diagnosis.usage.model if heard.diagnosis else None,
+        model_calls=told.model_calls(heard.events),
+        token_limit=settings.model_tokens if asked else 0,
+        fallback=told.fallback(heard.diagnosis) if asked and heard.diagnosis else "",
+        removed=told.removed(heard.diagnosis),
+        marked=told.marked(heard.diagnosis),
+        versions={name: value for name, value in versions.items() if name != "audit_head"},
+        judged=word,
     )
+
+
+async def _judged(heard: Heard, settings: Settings, judge: str) -> Judged | None:
+    if not judge or heard.diagnosis is None:
+        return None
+    from evals.judge import judged  # brings the model client along, which nobody else needs
+
+    return await judged(heard.diagnosis, settings, judge)
 
 
 def _kept(app: App, session: Session, heard: Heard) -> dict[str, Evidence]:
@@ -162,6 +191,6 @@ def grade(scenario: Scenario, done: RunRecord) -> Result:
     return Result(record=done, grades=tuple(grader(scenario, done) for grader in graders.load().values()))
 
 
-async def run(scenario: Scenario) -> Result:
+async def run(scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1) -> Result:
     """Record and grade."""
-    return grade(scenario, await record(scenario))
+    return grade(scenario, await record(scenario, engine, epoch=epoch))

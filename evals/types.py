@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agent.types import Diagnosis
+from agent.types import Diagnosis, ModelUsage
 from tools.types import Evidence, Frozen, JsonObject, Mode
 
 
@@ -50,11 +50,29 @@ class Scenario(Frozen):
     tags: tuple[str, ...] = ()
 
 
+class Judged(Frozen):
+    """What a model says about the prose of an answer. It stands beside the verdict and never changes it."""
+
+    model: str
+    clarity: int | None = None
+    """1 to 5; None where the judge gave no usable reply."""
+    usefulness: int | None = None
+    """1 to 5."""
+    failure: str = ""
+    """Why there is no score."""
+    input: int = 0
+    output: int = 0
+    """Tokens of the judge itself."""
+
+
 class RunRecord(Frozen):
     """Everything a grader may see of one run."""
 
     scenario: str
+    epoch: int = 1
+    """Which of several runs of the same scenario this is."""
     reasoner: str
+    """What drove the run; an answer names the playbook where the model had nothing to add."""
     diagnosis: Diagnosis | None
     failure: str = ""
     """One line when there was no answer."""
@@ -69,6 +87,26 @@ class RunRecord(Frozen):
     audit: tuple[str, ...] = ()
     """Lines of the audit log."""
     seconds: float = 0.0
+    model: ModelUsage | None = None
+    """What the language model cost; None where none was asked, or none answered."""
+    model_calls: int = 0
+    """Calls that the model asked for and the gate let through."""
+    token_limit: int = 0
+    """Tokens one question might use; 0 where no model was asked."""
+    fallback: str = ""
+    """Why a model was set and the answer is the playbook's all the same; "" where it is not."""
+    removed: int = 0
+    """Statements of the model that were left out because nothing bears them."""
+    marked: int = 0
+    """Details in the model's words that were replaced by a marker."""
+    versions: Annotated[dict[str, str], Field(default_factory=dict)]
+    """The model, its address, the digest of each prompt, the version of the policy."""
+    judged: Judged | None = None
+
+    @property
+    def calls(self) -> int:
+        """Tool calls of the whole run."""
+        return self.diagnosis.usage.calls if self.diagnosis else 0
 
 
 class Grade(Frozen):

@@ -9,14 +9,13 @@ def main() -> int:
     """Run the command line; returns the exit code."""
     here = Path(__file__).resolve().parent
     sys.path.insert(0, str(here / "_app" if (here / "_app").is_dir() else here.parent))
-    for name in [n for n in os.environ if n.startswith(("LANGSMITH_", "LANGCHAIN_"))]:
-        del os.environ[name]  # tracing would upload whole states
+    from plumbline import cli, environment
+
+    environment.scrub(os.environ)
     os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115
-    from plumbline import cli
-
     return cli.main(sys.argv[1:])
 
 

@@ -10,21 +10,25 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 
+from agent import commands, diagnosers, telemetry
 from agent.app import App, Target
 from agent.events import Answered, Asked, Cancelled, Event, Failed
 from agent.identity import check_mode
 from agent.render import contract, markdown, terminal
 from agent.render.answer import answer
-from agent.render.document import clean
+from agent.render.document import Document, clean
 from agent.session import Session
 from agent.settings import Settings
+from agent.store.sqlite import SqliteStore
+from agent.telemetry import Telemetry
 from agent.types import Diagnosis, Family, Severity
 from plumbline.cli import FAILED, FOUND, INTERRUPTED, SEVERITIES, USAGE, program, typed
 from plumbline.outcome import put, say
 from plumbline.progress import Progress
-from plumbline.targets import lock_down, open_target, settings_of, with_metrics
+from plumbline.targets import lock_down, model_urls, open_target, reporting_urls, settings_of, with_metrics
 from plumbline.times import duration, moment
-from tools.errors import SettingsError
+from plumbline.versions import version_of
+from tools.errors import SettingsError, UnknownName, UserError
 from tools.types import Evidence
 
 DEMO_WORLD = "hpa-cpu"
@@ -45,22 +49,57 @@ def ask(arguments: argparse.Namespace) -> int:
     question = " ".join(arguments.question).strip()
     if not question and not arguments.resume:
         raise SettingsError("there is no question", hint=f'try: {program()} ask "why are our GPUs idle?"')
+    if commands.is_command(question) and not arguments.go_on and not arguments.resume:
+        code = _commanded(arguments, question)
+        if code is not None:
+            return code
     return _run(arguments, question, ())
+
+
+def _commanded(arguments: argparse.Namespace, text: str) -> int | None:
+    """Run a command on a stored session, without a cluster; None where the question is to be asked again."""
+    settings = settings_of(arguments)
+    store = SqliteStore(settings.state_dir)
+    try:
+        session = arguments.session or ""
+        if session and store.last_run(session) is None:
+            raise UnknownName("session", session, [row.id for row in store.sessions()])
+        cluster = store.cluster_of(session)
+        flags = commands.kept(store, session)
+        desk = commands.Desk(store, session, cluster, permitted=None, diagnosers=diagnosers.load(), flags=flags)
+        outcome = commands.run(desk, text)
+        commands.keep(store, session, outcome.set)
+    finally:
+        store.close()
+    return None if outcome.again else _told(arguments, settings, outcome)
+
+
+def _told(arguments: argparse.Namespace, settings: Settings, outcome: commands.Outcome) -> int:
+    """Draw what a command says. Raises SettingsError for a form that it has not."""
+    if arguments.output not in ("table", "markdown"):
+        raise SettingsError(
+            "a command prints a table or Markdown", hint="for JSON: `evidence -o json`, `sessions export -o json`"
+        )
+    put(outcome.export or _drawn(arguments.output, settings, outcome.document))
+    return 0
 
 
 def diagnose(arguments: argparse.Namespace) -> int:
     """Judge every cause of the families."""
     families: tuple[Family, ...] = tuple(arguments.family or ("gpu", "drift"))
-    arguments.session = arguments.resume = None
+    arguments.session = arguments.resume = arguments.go_on = None
     return _run(arguments, "", families)
 
 
 def demo(arguments: argparse.Namespace) -> int:
     """A whole answer on an embedded world, and what to try next."""
-    for name in ("kubeconfig", "context", "as_user", "as_groups", "request_timeout", "prometheus", "namespace"):
+    absent = ("kubeconfig", "context", "as_user", "as_groups", "request_timeout", "prometheus", "namespace")
+    for name in (*absent, "model", "base_url"):
         setattr(arguments, name, None)
+    arguments.reasoner, arguments.no_diagnosers = "playbook", False
     arguments.world, arguments.anchor, arguments.at, arguments.since = DEMO_WORLD, "world", None, None
     arguments.all_namespaces, arguments.selector, arguments.session, arguments.resume = False, "", None, None
+    arguments.go_on = False
     if arguments.output == "table":
         put(f'$ plumbline ask --world {DEMO_WORLD} "{DEMO_QUESTION}"\n')
     code = _run(arguments, DEMO_QUESTION, ())
@@ -72,36 +111,46 @@ def demo(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace, question: str, families: tuple[Family, ...]) -> int:
     settings = settings_of(arguments)
     progress = Progress(verbose=arguments.verbose)
+    reporting = telemetry.open(os.environ, version=version_of("plumbline"))
     try:
-        return asyncio.run(_whole(arguments, settings, progress, question, families))
+        return asyncio.run(_whole(arguments, settings, progress, reporting, question, families))
     finally:
         progress.close()
+        reporting.close()
+        for note in reporting.notes:
+            progress.note(f"note: {note}")
 
 
 async def _whole(
     arguments: argparse.Namespace,
     settings: Settings,
     progress: Progress,
+    reporting: Telemetry,
     question: str,
     families: tuple[Family, ...],
 ) -> int:
     at = moment(arguments.at, "--at") if arguments.at else None
     window = duration(arguments.since, "--since") if arguments.since else None
     async with open_target(arguments, settings) as opened:
-        lock_down(settings, *opened.urls)
+        lock_down(settings, *opened.urls, *model_urls(settings), *reporting_urls())
         if not arguments.world:  # a world is ours: nothing in it can be harmed
             await _check(opened, arguments, progress)
         target = await with_metrics(opened)
         progress.show(f"connected to {target.cluster}" + (f", metrics from {target.prom_note}" if target.prom else ""))
-        async with App.open(settings, target, at=at) as app:
+        async with App.open(settings, target, at=at, judging=not arguments.no_diagnosers, reporting=reporting) as app:
             session = await app.session(
                 mode=arguments.mode,
                 namespace=arguments.namespace,
                 all_namespaces=arguments.all_namespaces,
                 selector=arguments.selector,
-                session_id=arguments.resume or arguments.session,
+                session_id=arguments.resume or arguments.session or _newest(arguments, app),
                 window=window,
             )
+            if commands.is_command(question) and not arguments.resume:
+                outcome = await session.command(question)
+                if not outcome.again:
+                    progress.close()
+                    return _told(arguments, settings, outcome)
             if arguments.resume:
                 events = session.answer(question) if question else session.resume()
             else:
@@ -111,6 +160,16 @@ async def _whole(
                 last = await _choose(session, last, progress)
             progress.close()
             return _end(arguments, app, session, last)
+
+
+def _newest(arguments: argparse.Namespace, app: App) -> str | None:
+    """The session that -c goes on in. Raises UserError where there is none."""
+    if not arguments.go_on:
+        return None
+    newest = app.store.newest(app.target.cluster)
+    if newest is None:
+        raise UserError(f"there is no session about {app.target.cluster} yet", hint="ask a first question without -c")
+    return newest
 
 
 async def _check(target: Target, arguments: argparse.Namespace, progress: Progress) -> None:
@@ -196,7 +255,8 @@ def _cited(answered: Answered) -> list[str]:
 
 
 def _footer(arguments: argparse.Namespace, app: App, session: Session) -> None:
-    if arguments.output == "table" and sys.stderr.isatty():
+    if arguments.output == "table" and (sys.stderr.isatty() or arguments.verbose):
+        print(f'session {session.id} · continue with: {program()} ask -c "and now?"', file=sys.stderr)
         print(f"evidence: {program()} evidence {session.id} E1 · audit head {app.audit.head}", file=sys.stderr)
 
 
@@ -214,9 +274,13 @@ def drawn(output: str, settings: Settings, diagnosis: Diagnosis, evidence: list[
         return contract.as_json(contract.contract(diagnosis, evidence))
     if output == "yaml":
         return contract.as_yaml(contract.contract(diagnosis, evidence))
+    return _drawn(output, settings, answer(diagnosis))
+
+
+def _drawn(output: str, settings: Settings, document: Document) -> str:
     if output == "markdown":
-        return markdown.draw(answer(diagnosis))
-    return terminal.draw(answer(diagnosis), width=columns(), color=colored(settings))
+        return markdown.draw(document)
+    return terminal.draw(document, width=columns(), color=colored(settings))
 
 
 def columns() -> int:

@@ -52,6 +52,15 @@ def _scope_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--since", metavar="DURATION", help="history that matters, such as 6h or 7d")
 
 
+def _model_flags(parser: argparse.ArgumentParser, *, comparing: bool = True) -> None:
+    group = parser.add_argument_group("language model")
+    group.add_argument("--reasoner", choices=("auto", "playbook", "llm"), help="auto: a model where one is named")
+    group.add_argument("--model", metavar="NAME", help="model at the endpoint; without one the playbook answers")
+    group.add_argument("--base-url", metavar="URL", help="OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1")
+    if comparing:
+        group.add_argument("--no-diagnosers", action="store_true", help="no cause judges: the model alone, to compare")
+
+
 def _answer_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("answer")
     group.add_argument("-o", "--output", choices=FORMATS, default="table", help="form of the answer")
@@ -78,15 +87,20 @@ def parser(prog: str = "plumbline") -> argparse.ArgumentParser:
 
 def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     ask = commands.add_parser("ask", help="answer a question in plain language")
-    ask.add_argument("question", nargs="*", help="the question")
-    ask.add_argument("--session", metavar="ID", help="go on in this session")
-    ask.add_argument("--resume", metavar="ID", help="finish an interrupted run of this session")
+    ask.add_argument("question", nargs="*", help="the question, a follow-up with -c, or a command such as /help")
+    which = ask.add_mutually_exclusive_group()
+    which.add_argument(
+        "-c", "--continue", dest="go_on", action="store_true", help="go on in this target's newest session"
+    )
+    which.add_argument("--session", metavar="ID", help="go on in this session")
+    which.add_argument("--resume", metavar="ID", help="finish an interrupted run of this session")
     diagnose = commands.add_parser("diagnose", help="judge every cause, without a question")
     diagnose.add_argument("--family", action="append", choices=("gpu", "drift"), help="family of causes (repeatable)")
     demo = commands.add_parser("demo", help="a cited diagnosis on an embedded world; no key, no cluster")
     for command in (ask, diagnose):
         _target_flags(command)
         _scope_flags(command)
+        _model_flags(command)
     for command in (ask, diagnose, demo):
         _answer_flags(command)
     ask.set_defaults(module="plumbline.asking", function="ask")
@@ -108,10 +122,13 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     evidence.add_argument("-o", "--output", choices=("table", "json"), default="table")
     evidence.add_argument("--no-color", action="store_true")
     evidence.set_defaults(module="plumbline.keeping", function="evidence")
-    sessions = commands.add_parser("sessions", help="list stored sessions")
-    sessions.add_argument("what", nargs="?", choices=("list",), default="list", help="list them (the default)")
-    sessions.add_argument("-o", "--output", choices=("table", "json"), default="table")
-    sessions.set_defaults(module="plumbline.keeping", function="sessions")
+    _sessions(commands)
+    proposals = commands.add_parser("proposals", help="list drafts of changes, or show one; a draft changes nothing")
+    proposals.add_argument("what", nargs="?", choices=("list", "show"), default="list", help="list them (the default)")
+    proposals.add_argument("id", nargs="?", help="id of the draft to show")
+    proposals.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    proposals.add_argument("--no-color", action="store_true")
+    proposals.set_defaults(module="plumbline.proposing", function="proposals")
     audit = commands.add_parser("audit", help="the hash-chained log of everything that was done")
     audits = audit.add_subparsers(dest="audit_command", metavar="COMMAND", required=True)
     verify = audits.add_parser("verify", help="check the chain, and a head you kept")
@@ -119,16 +136,35 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     verify.set_defaults(module="plumbline.keeping", function="audit_verify")
     doctor = commands.add_parser("doctor", help="explain a broken setup")
     _target_flags(doctor)
+    _model_flags(doctor, comparing=False)
     doctor.set_defaults(module="plumbline.doctor", function="run")
     version = commands.add_parser("version", help="versions of Plumbline and what it stands on")
     version.add_argument("-o", "--output", choices=("table", "json"), default="table")
     version.set_defaults(module="plumbline.keeping", function="version")
 
 
+def _sessions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sessions = commands.add_parser("sessions", help="list stored sessions, or export one")
+    sessions.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    sessions.set_defaults(module="plumbline.keeping", function="sessions")
+    parts = sessions.add_subparsers(dest="sessions_command", metavar="COMMAND")
+    listing = parts.add_parser("list", help="list them, newest first (the default)")
+    listing.add_argument("-o", "--output", choices=("table", "json"), default=argparse.SUPPRESS)
+    export = parts.add_parser("export", help="a whole session: questions, answers, queries, audit heads")
+    export.add_argument("session", metavar="ID", help="session id (see `sessions`)")
+    export.add_argument("-o", "--output", choices=("markdown", "json"), default="markdown")
+    export.add_argument("--out", metavar="FILE", help="write it to a new file (default: standard output)")
+    export.set_defaults(module="plumbline.keeping", function="export")
+
+
 def _world(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     evaluate = commands.add_parser("eval", help="run the scenarios and grade the answers")
     evaluate.add_argument("pattern", nargs="?", default="*", help="scenario name or tag, with * and ?")
     evaluate.add_argument("-o", "--output", choices=("table", "json", "junit"), default="table")
+    _model_flags(evaluate)
+    evaluate.add_argument("--judge", metavar="MODEL", help="a model at the same endpoint scores the prose; no gate")
+    evaluate.add_argument("--epochs", type=int, default=1, metavar="N", help="runs of each scenario (default: 1)")
+    evaluate.add_argument("--compare", nargs="+", metavar="FILE", help="hold stored reports (-o json) side by side")
     evaluate.add_argument("--workers", type=int, help="processes (default: one a core)")
     evaluate.set_defaults(module="plumbline.worlds", function="evaluate")
     world = commands.add_parser("world", help="list recorded worlds, or serve one to other programs")

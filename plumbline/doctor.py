@@ -19,13 +19,19 @@ from agent.settings import ENVIRONMENT, Settings
 from plumbline.cli import FAILED
 from plumbline.targets import open_target, settings_of
 from tools import lockdown
-from tools.errors import PlumblineError
+from tools.errors import PlumblineError, SettingsError
 from tools.fields import rfc3339
 
 OURS = ("agent", "tools", "prompts", "evals", "tui", "slackbot", "service")
 SKEW = 30.0
 """Seconds the two servers' clocks may differ."""
-
+SPARED = "parallel calls"
+"""A feature that nobody misses: calls come one a reply then."""
+PROBE_SECONDS = 15.0
+"""Longest wait for each of the two replies of a model."""
+NO_MODEL = (
+    "none is set, the playbook answers; name one with --model and --base-url, or PLUMBLINE_MODEL (docs/models.md)"
+)
 
 Say: TypeAlias = Callable[[str, str, str], None]
 
@@ -48,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     checks = [_python(), _state(settings), _foreign(), _settings(settings)]
     for check in checks:
         print(check, flush=True)
-    checks += asyncio.run(_target(arguments, settings))
+    checks += asyncio.run(_reached(arguments, settings))
     checks.append(_lockdown(settings))
     print(checks[-1])
     return FAILED if any(check.level == "fail" for check in checks) else 0
@@ -75,7 +81,7 @@ def _state(settings: Settings) -> Check:
 
 def _settings(settings: Settings) -> Check:
     """What is set, and by whom; a variable that nobody reads is most likely misspelt."""
-    known = {f"{ENVIRONMENT}{name.upper()}" for name in (*Settings.model_fields, "config")}
+    known = {f"{ENVIRONMENT}{name.upper()}" for name in (*Settings.model_fields, "config", "allow_langsmith")}
     odd = sorted(n for n in os.environ if n.startswith(ENVIRONMENT) and n not in known)
     if odd:
         return Check("warn", "settings", f"{', '.join(odd)} in the environment means nothing; check the spelling")
@@ -98,13 +104,20 @@ def _foreign() -> Check:
     return Check("ok", "other packages", "none claims our folder names")
 
 
-async def _target(arguments: argparse.Namespace, settings: Settings) -> list[Check]:
+async def _reached(arguments: argparse.Namespace, settings: Settings) -> list[Check]:
+    """What is asked over the network: the cluster, its Prometheus, the model."""
     out: list[Check] = []
 
     def note(level: str, what: str, detail: str) -> None:
         out.append(Check(level, what, detail))
         print(out[-1], flush=True)
 
+    await _target(arguments, settings, note)
+    await _model(settings, note)
+    return out
+
+
+async def _target(arguments: argparse.Namespace, settings: Settings, note: Say) -> None:
     try:
         async with open_target(arguments, settings) as target:
             discovery = await target.kube.discovery()
@@ -116,7 +129,35 @@ async def _target(arguments: argparse.Namespace, settings: Settings) -> list[Che
             await _metrics(target, note)
     except PlumblineError as error:
         note("fail", "api server", str(error))
-    return out
+
+
+async def _model(settings: Settings, say: Say) -> None:
+    """Ask the model two short questions: that costs some hundred tokens, and shows all that can be wrong."""
+    if settings.reasoner == "playbook" or not settings.model:
+        level, unset = ("fail" if settings.reasoner == "llm" else "ok"), NO_MODEL
+        say(level, "model", unset if not settings.model else f"{settings.model} is not asked: reasoner is playbook")
+        return
+    from agent.llm.capabilities import probe
+    from agent.llm.open import budget_of, open_port
+
+    try:
+        budget_of(settings)
+        port = open_port(settings)
+    except SettingsError as error:
+        say("fail", "model", str(error))
+        return
+    try:
+        report = await probe(port, seconds=min(settings.model_timeout, PROBE_SECONDS))
+    finally:
+        await port.aclose()
+    reply, *features = report.lines
+    where = f"{settings.model} at {port.address}: " if reply.ok else ""
+    say("ok" if reply.ok else "fail", "model", f"{where}{reply.detail}")
+    if good := [line.name.replace("_", " ") for line in features if line.ok]:
+        say("ok", "model features", ", ".join(good))
+    for line in features:
+        if not line.ok and line.name != SPARED:
+            say("warn", "model features", f"{line.name.replace('_', ' ')}: {line.detail}")
 
 
 async def _metrics(target: Target, say: Say) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
 
+from agent import commands, history
 from agent.events import EVENT, Answered
-from agent.render import contract, terminal
+from agent.render import contract, terminal, transcript
 from agent.render.answer import answer
-from agent.render.document import Document, Span
 from agent.render.evidence import evidence as evidence_document
 from agent.settings import Settings, load_settings
 from agent.store.sqlite import SqliteStore
@@ -18,9 +17,10 @@ from plumbline.asking import colored, columns
 from plumbline.cli import FAILED, program
 from plumbline.outcome import put, say
 from plumbline.progress import Progress
+from plumbline.versions import version_of
 from tools.audit import entries, verify
-from tools.errors import UnknownName, UserError
-from tools.fields import rfc3339
+from tools.errors import TargetError, UnknownName, UserError
+from tools.types import Evidence
 
 STANDS_ON = ("langgraph", "openai", "kubernetes", "prometheus-api-client", "promql-parser", "pydantic", "textual")
 
@@ -42,15 +42,30 @@ def _run_of(store: SqliteStore, session: str, run: int | None) -> int:
 def sessions(arguments: argparse.Namespace) -> int:
     """List sessions, newest first."""
     settings, store = _store()
-    rows = store.sessions()
+    rows = [(row, history.ending_of(store.ending(row.id, row.runs))) for row in store.sessions()]
     if arguments.output == "json":
         body = {"apiVersion": contract.API_VERSION, "kind": "SessionList"}
-        put(contract.as_json({**body, "items": [row.model_dump(mode="json") for row in rows]}))
+        put(contract.as_json({**body, "items": [{**row.model_dump(mode="json"), "state": how} for row, how in rows]}))
         return 0
-    document = Document()
-    cells = [(r.id, rfc3339(r.started), str(r.runs), r.cluster, r.question) for r in rows]
-    document.table(("SESSION", "STARTED", "RUNS", "CLUSTER", "QUESTION"), [[Span(c) for c in row] for row in cells])
-    put(terminal.draw(document, width=columns(), color=colored(settings)))
+    put(terminal.draw(transcript.listing(rows), width=columns(), color=colored(settings)))
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """A whole session as Markdown or JSON, to standard output or to a new file."""
+    _, store = _store()
+    text = commands.exported(store, arguments.session, arguments.output)
+    if not arguments.out:
+        put(text)
+        return 0
+    try:
+        descriptor = os.open(arguments.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UserError(f"{arguments.out} exists", hint="choose another file; nothing is overwritten") from None
+    except OSError as error:
+        raise TargetError(f"cannot write {arguments.out}: {error.strerror}", hint="choose another file") from None
     return 0
 
 
@@ -79,7 +94,7 @@ def evidence(arguments: argparse.Namespace) -> int:
     """Show one piece of evidence, row by row."""
     settings, store = _store(arguments)
     run = _run_of(store, arguments.session, arguments.run)
-    found = store.evidence(arguments.session, run, arguments.evidence)
+    found = _evidence_of(store, arguments.session, run, arguments.evidence)
     if found is None:
         known = [e.evidence for _, _, e in store.events(arguments.session, run) if e.type == "evidence_added"]
         raise UnknownName("evidence", arguments.evidence, known)
@@ -88,6 +103,13 @@ def evidence(arguments: argparse.Namespace) -> int:
     else:
         put(terminal.draw(evidence_document(found), width=columns(), color=colored(settings)))
     return 0
+
+
+def _evidence_of(store: SqliteStore, session: str, run: int, name: str) -> Evidence | None:
+    """Evidence of a run, or of the run that it was answered from."""
+    found = store.evidence(session, run, name)
+    source = store.notes(session, run).get(history.FROM_RUN)
+    return found or (store.evidence(session, int(source), name) if source else None)
 
 
 def audit_verify(arguments: argparse.Namespace) -> int:
@@ -109,17 +131,10 @@ def audit_verify(arguments: argparse.Namespace) -> int:
 
 def version(arguments: argparse.Namespace) -> int:
     """Versions."""
-    found = {"plumbline": _version("plumbline"), "python": sys.version.split()[0]}
-    found |= {name: _version(name) for name in STANDS_ON}
+    found = {"plumbline": version_of("plumbline"), "python": sys.version.split()[0]}
+    found |= {name: version_of(name) for name in STANDS_ON}
     if arguments.output == "json":
         put(contract.as_json({"apiVersion": contract.API_VERSION, "kind": "Version", **found}))
     else:
         put("".join(f"{name:24} {number}\n" for name, number in found.items()))
     return 0
-
-
-def _version(name: str) -> str:
-    try:
-        return installed(name)
-    except PackageNotFoundError:
-        return "not installed"

@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import TextIO
 
-from agent.events import CallFinished, CallStarted, Degraded, Event, FindingMade, Planned
+from agent.events import CallFinished, CallStarted, Degraded, Event, FindingMade, ModelAsked, Planned
 from agent.render.document import clean
 
 ERASE = "\r\x1b[2K"
@@ -55,6 +55,8 @@ class Progress:
                 self._done += 1
                 if self._verbose:
                     self.keep(f"{event.evidence:>4} {event.status:11} {event.rows:6} rows {event.seconds:6.2f} s")
+            case ModelAsked():
+                self.show(f"asking {event.model} (request {event.request}, about {event.tokens:,} tokens)")
             case FindingMade():
                 self.show(f"found {event.finding.cause}: {event.finding.title}")
             case Degraded():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 
 from agent.app import Target
 from agent.settings import Settings, load_settings
+from agent.telemetry import endpoint_urls
+from plumbline import environment
 from plumbline.discovering import find_prometheus
 from tools import lockdown
 from tools.errors import BadAnswer, PortError, SettingsError, TargetError, Unavailable
@@ -32,7 +35,23 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         flag = {"as_user": "as", "as_groups": "as-group"}.get(clash, clash)
         raise SettingsError(f"--world and --{flag} contradict each other", hint="a world brings its own cluster")
     flags = {"prometheus": given["prometheus"], "request_timeout": getattr(arguments, "request_timeout", None)}
-    return load_settings({**flags, "color": "never" if getattr(arguments, "no_color", False) else None})
+    color = "never" if getattr(arguments, "no_color", False) else None
+    settings = load_settings({**flags, **model_flags(arguments), "color": color})
+    environment.scrub_client(os.environ)  # the settings have taken what they want of it
+    return settings
+
+
+def model_flags(arguments: argparse.Namespace) -> dict[str, object]:
+    """The settings that flags about a language model stand for. Raises SettingsError where they contradict."""
+    given = {name: getattr(arguments, name, None) for name in ("reasoner", "model", "base_url")}
+    if given["reasoner"] == "playbook" and given["model"]:
+        raise SettingsError("--reasoner playbook and --model contradict each other", hint="drop one of the two")
+    return {"reasoner": given["reasoner"], "model": given["model"], "model_url": given["base_url"]}
+
+
+def model_urls(settings: Settings) -> tuple[str, ...]:
+    """The addresses a language model is reached at, for the process to lock itself down to."""
+    return (settings.model_url,) if settings.model and settings.reasoner != "playbook" else ()
 
 
 @asynccontextmanager
@@ -110,6 +129,11 @@ async def _prometheus(settings: Settings, kube: LiveKube) -> tuple[LiveProm | No
     if found.url:
         return connect_prom(found.url, request_timeout=settings.request_timeout), f"{found.url} (found in the cluster)"
     return None, found.note
+
+
+def reporting_urls() -> tuple[str, ...]:
+    """The addresses that telemetry is sent to, where somebody asked for it."""
+    return (*endpoint_urls(os.environ), *environment.langsmith_urls(os.environ))
 
 
 def lock_down(settings: Settings, *urls: str) -> None:

@@ -13,21 +13,39 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from agent.render.document import clean
-from evals import runner
+from evals import compare, runner
+from evals.engine import engine_of
 from evals.servers.kube.server import KubeServer
 from evals.servers.prom.real import RealPrometheus
 from evals.servers.prom.server import PromServer
 from evals.world.catalogue import worlds
 from evals.world.load import load
 from plumbline.outcome import put
+from plumbline.targets import settings_of
 from plumbline.times import duration
 from tools.errors import SettingsError
 from tools.fields import rfc3339
 
+MAX_EPOCHS = 100
+
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Run the scenarios."""
-    return runner.main(arguments.pattern, output=arguments.output, workers=arguments.workers, out=sys.stdout)
+    """Run the scenarios, or hold stored reports side by side."""
+    if arguments.compare:
+        put("".join(f"{clean(text)}\n" for text in compare.lines(arguments.compare)))
+        return 0
+    if not 1 <= arguments.epochs <= MAX_EPOCHS:
+        raise SettingsError(f"--epochs {arguments.epochs} is out of range", hint=f"1 to {MAX_EPOCHS}")
+    settings = settings_of(arguments)
+    engine = engine_of(settings, judging=not arguments.no_diagnosers, judge=arguments.judge or "")
+    return runner.main(
+        arguments.pattern,
+        output=arguments.output,
+        workers=arguments.workers,
+        out=sys.stdout,
+        engine=engine,
+        epochs=arguments.epochs,
+    )
 
 
 def listing(_arguments: argparse.Namespace) -> int:

@@ -21,6 +21,10 @@ Kind: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{0
 Namespace: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?$")]
 """An object's name: RFC 1123, and the colons of RBAC and node names."""
+Subdomain: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length=253)
+]
+"""The name of a workload: an RFC 1123 subdomain."""
 Container: TypeAlias = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$")]
 Selector: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ._/=!,()-]*$", max_length=1024)]
 """A label selector."""

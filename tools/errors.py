@@ -24,6 +24,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class PlumblineError(Exception):
@@ -107,3 +111,13 @@ class AuditUnavailable(PlumblineError):
 
 class Interrupted(PlumblineError):
     """The run was stopped; it can be resumed."""
+
+
+def first_problem(error: ValidationError, what: str = "arguments") -> str:
+    """The first problem of arguments in one line, without quoting what was sent: neither values nor made-up names."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    unknown = first["type"] == "extra_forbidden"
+    where = ".".join(str(token) for token in (first["loc"][:-1] if unknown else first["loc"]))[:80]
+    message = "there is no such field" if unknown else str(first["msg"]).removeprefix("Value error, ")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where or what}: {message}{more}"

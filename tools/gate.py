@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from pydantic import BaseModel, ValidationError
 
 from tools import registry
-from tools.errors import BadAnswer, Denied, NotFound, NotServed, PortError, Refused, Unavailable
+from tools.changes import Drafting
+from tools.errors import BadAnswer, Denied, NotFound, NotServed, PortError, Refused, Unavailable, first_problem
 from tools.limits import MAX_ROWS, Meter
 from tools.policy import Policy
 from tools.redact import Redactor
@@ -123,8 +124,11 @@ class Gate:
         meter: Meter,
         evidence_id: str,
         keep: Callable[[Evidence], None] | None = None,
+        drafting: Drafting | None = None,
     ) -> Evidence:
         """Run one call and return what it brought, or why it did not run. `keep` stores it before it is audited.
+
+        `drafting` stores drafts of changes; without it none can be made.
 
         Raises AuditUnavailable (nothing was read), CredentialsError and TargetError (the user must mend them).
         """
@@ -139,7 +143,8 @@ class Gate:
         self._audit.append("call", self._entry(call, principal, mode, evidence_id, checked.rule, allow=True))
         reading = _Reading()
         try:
-            await self._read(checked, scope, meter.wire(checked.spec.wire), reading)
+            ports = replace(self._ports, permitted=scope.permitted, scope=scope, drafting=drafting)
+            await self._read(checked, ports, scope, meter.wire(checked.spec.wire), reading)
             evidence = self._evidence(checked, call, evidence_id, reading)
             if keep is not None:
                 keep(evidence)
@@ -165,7 +170,7 @@ class Gate:
         try:
             args = spec.args.model_validate(call.args)
         except ValidationError as error:
-            raise _Refusal("failed", "arguments", _argument_problem(error)) from None
+            raise _Refusal("failed", "arguments", first_problem(error)) from None
         except RecursionError:
             raise _Refusal("failed", "arguments", "the arguments are nested too deeply") from None
         try:
@@ -226,9 +231,9 @@ class Gate:
 
     # --- while -------------------------------------------------------------------------------------------------
 
-    async def _read(self, checked: _Checked, scope: Scope, wire: WireLimits, reading: _Reading) -> None:
+    async def _read(self, checked: _Checked, ports: Ports, scope: Scope, wire: WireLimits, reading: _Reading) -> None:
         """Fill `reading`; an expected failure ends it with a status, keeping what came before."""
-        pages = checked.spec.read(checked.args, replace(self._ports, permitted=scope.permitted), wire)
+        pages = checked.spec.read(checked.args, ports, wire)
         try:
             async with asyncio.timeout(wire.seconds):
                 async for page in pages:
@@ -300,15 +305,6 @@ def _check_tenancy(touched: CallScope, scope: Scope) -> None:
     outside = sorted(ns for ns in touched.namespaces or () if not scope.admits(ns))
     if outside:
         raise _Refusal("denied", "tenancy", f"namespace {outside[0]} is outside what you may see")
-
-
-def _argument_problem(error: ValidationError) -> str:
-    """The first problem in one line, without quoting what was sent."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(token) for token in first["loc"])[:80]
-    message = str(first["msg"]).removeprefix("Value error, ")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where or 'arguments'}: {message}{more}"
 
 
 def _unique(row: Row, keys: dict[str, int]) -> Row:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+JsonObject: TypeAlias = dict[str, JsonValue]
 
 
 class Frozen(BaseModel):

@@ -13,7 +13,9 @@ from typing import Annotated, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, Field, JsonValue, SkipValidation
 
+from tools.changes import Drafting
 from tools.naming import Frozen as Frozen
+from tools.naming import JsonObject as JsonObject
 from tools.naming import KindRef as KindRef
 from tools.naming import Principal as Principal
 from tools.naming import ResourceRef as ResourceRef
@@ -21,9 +23,8 @@ from tools.naming import Scope as Scope
 from tools.naming import canonical as canonical
 from tools.naming import digest_of as digest_of
 
-JsonObject: TypeAlias = dict[str, JsonValue]
 Mode: TypeAlias = Literal["incident", "propose", "apply"]
-Effect: TypeAlias = Literal["read", "write"]
+Effect: TypeAlias = Literal["read", "draft", "write"]
 WireClass: TypeAlias = Literal["interactive", "bulk"]
 Trust: TypeAlias = Literal["structured", "text", "derived"]
 Status: TypeAlias = Literal["ok", "empty", "denied", "unavailable", "truncated", "failed"]
@@ -338,6 +339,9 @@ class Ports:
     now: float = 0.0
     permitted: tuple[str, ...] | None = None
     """Namespaces the principal of this call may see; None: all. Free queries are narrowed to them before they leave."""
+    scope: Scope | None = None
+    drafting: Drafting | None = None
+    """The scope of this call, and who stores a draft in it; None where nothing may be drafted."""
 
 
 # --- tools -------------------------------------------------------------------------------------------------

@@ -31,10 +31,12 @@ def answer(diagnosis: Diagnosis) -> Document:
     document = Document()
     if not diagnosis.understood:
         document.add(Span(NOT_UNDERSTOOD, "warn"))
+    for number, line in enumerate(diagnosis.explained):
+        _below(document, "✎ explained" if number == 0 else "", [claimed(line)])
     if not diagnosis.findings:
-        lead = "○ " if diagnosis.status == "healthy" else "? "
+        lead = "? " if diagnosis.status == "inconclusive" else "○ "
         document.head(Span(diagnosis.narrative or diagnosis.status, "strong"), lead=lead)
-    elif diagnosis.narrative and diagnosis.reasoner not in SPARED:
+    elif diagnosis.narrative and diagnosis.reasoner not in SPARED and not diagnosis.explained:
         document.add(Span(diagnosis.narrative))
     told: set[tuple[str, str]] = set()
     for finding in diagnosis.findings:
@@ -46,13 +48,28 @@ def answer(diagnosis: Diagnosis) -> Document:
     for number, line in enumerate(diagnosis.shown):
         _below(document, f"○ {diagnosis.shown_as}" if number == 0 else "", [claimed(line)])
     _below(document, "○ checked and healthy", (claimed(c) for c in diagnosis.checked))
+    for disputed in diagnosis.disputed:
+        _below(document, "○ disputed", [[Span(f"{disputed.cause}, by the model: "), *claimed(disputed.because)]])
     missing = ([Span(f"{m.need}: "), Span(m.because, "muted")] for m in diagnosis.missing)
     _below(document, "○ not checked", missing)
     _below(document, "○ ask next", ([Span(question)] for question in diagnosis.asked))
-    usage = diagnosis.usage
-    spent = f"{usage.calls} calls · {usage.requests} requests · {usage.seconds:.1f} s · {diagnosis.reasoner}"
-    document.add(Span(spent, "muted"))
+    for number, note in enumerate(diagnosis.notes):
+        _below(document, "○ notes" if number == 0 else "", [[Span(note)]])
+    for draft in diagnosis.drafts:
+        document.add(Span(f"proposal {draft}, a draft: nothing is changed"), lead="→ ")
+    document.add(Span(_spent(diagnosis), "muted"))
     return document
+
+
+def _spent(diagnosis: Diagnosis) -> str:
+    usage, model = diagnosis.usage, diagnosis.usage.model
+    spent = f"{usage.calls} calls · {usage.requests} requests · {usage.seconds:.1f} s · {diagnosis.reasoner}"
+    if model is None:
+        return spent
+    about = "" if model.counted else "about "
+    asked = f"{model.requests} request{'' if model.requests == 1 else 's'}"
+    spent += f" · {model.model}: {asked}, {about}{model.input:,} tokens in, {about}{model.output:,} out"
+    return spent if model.cost is None else f"{spent}, cost {model.cost:.4f}"
 
 
 def _key(entry: RuledOut) -> tuple[str, str]:

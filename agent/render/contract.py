@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from agent.render.answer import NOT_UNDERSTOOD, cited
 from agent.render.document import UNSAFE, clean
-from agent.types import Claim, Diagnosis, Finding
+from agent.types import Claim, Diagnosis, Finding, Usage
 from tools.fields import rfc3339
 from tools.types import Evidence, EvidenceRef, JsonObject, ResourceRef, Scope
 
@@ -19,7 +19,6 @@ API_VERSION = "plumbline.dev/v1alpha1"
 
 def contract(diagnosis: Diagnosis, evidence: Iterable[Evidence]) -> JsonObject:
     """The diagnosis as the object that programs read."""
-    usage = diagnosis.usage
     return {
         "apiVersion": API_VERSION,
         "kind": "Diagnosis",
@@ -36,8 +35,36 @@ def contract(diagnosis: Diagnosis, evidence: Iterable[Evidence]) -> JsonObject:
         "missing": [{"need": m.need, "because": m.because} for m in diagnosis.missing],
         "evidence": [_evidence(item) for item in evidence],
         "narrative": _narrative(diagnosis),
-        "usage": {"calls": usage.calls, "requests": usage.requests, "seconds": usage.seconds},
+        **_of_model(diagnosis),
+        "usage": _usage(diagnosis.usage),
     }
+
+
+def _of_model(diagnosis: Diagnosis) -> JsonObject:
+    """What a language model added: a key stands here only where it has something to hold."""
+    said: JsonObject = {
+        "explanation": [{"text": claim.text, "refs": _refs(claim.refs)} for claim in diagnosis.explained],
+        "disputed": [
+            {"cause": d.cause, "because": d.because.text, "refs": _refs(d.because.refs)} for d in diagnosis.disputed
+        ],
+        "notes": list(diagnosis.notes),
+        "drafts": list(diagnosis.drafts),
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def _usage(usage: Usage) -> JsonObject:
+    spent: JsonObject = {"calls": usage.calls, "requests": usage.requests, "seconds": usage.seconds}
+    if usage.model is not None:
+        spent["model"] = {
+            "name": usage.model.model,
+            "requests": usage.model.requests,
+            "tokensIn": usage.model.input,
+            "tokensOut": usage.model.output,
+            "counted": usage.model.counted,
+            "cost": usage.model.cost,
+        }
+    return spent
 
 
 def _scope(scope: Scope) -> JsonObject:

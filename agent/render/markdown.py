@@ -29,7 +29,7 @@ def draw(document: Document) -> str:
 
 def _line(line: Line) -> str:
     text = _spans(line.spans)
-    lead = escape(line.lead.strip("●○? "))
+    lead = escape(line.lead.strip("●○✎→? "))
     if line.heading:
         tail = f" ({_spans(line.tail)})" if line.tail else ""
         return f"\n### {text}{tail}\n"

@@ -6,10 +6,12 @@ nothing enters that has not passed the redactor.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
+
+from pydantic import StringConstraints
 
 from agent.events import Event
-from tools.types import Evidence, Frozen
+from tools.types import Evidence, Frozen, JsonObject
 
 
 class SessionRow(Frozen):
@@ -21,6 +23,38 @@ class SessionRow(Frozen):
     runs: int
     question: str
     """The last question asked."""
+
+
+class DraftRow(Frozen):
+    """A draft of a change: what was proposed, on which object, by whom, and on what grounds. It changes nothing."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+    """Made from session, run and digest: the same order in one run is one draft, also after a crash."""
+    session: str
+    run: int
+    at: float
+    state: Literal["draft"] = "draft"
+    change: str
+    args: JsonObject
+    target: str
+    """The object as printed: `namespace/Kind/name`."""
+    uid: str
+    """The uid of the target as it was read."""
+    because: str
+    """Prose of the author, redacted and without links. Counts for nothing."""
+    cites: tuple[str, ...]
+    author: str
+    """`model NAME` or `playbook`."""
+    digest: str
+    """SHA-256 of the canonical JSON {change, args, uid}."""
+
+
+class RunRow(Frozen):
+    """One run of a session: its question, and when it was asked (in the target's time)."""
+
+    run: int
+    question: str
+    at: float
 
 
 class Store(Protocol):
@@ -62,12 +96,44 @@ class Store(Protocol):
         """The newest run of a session, or None for an unknown session."""
         ...
 
+    def runs(self, session: str) -> list[RunRow]:
+        """The runs of a session, in order."""
+        ...
+
+    def ending(self, session: str, run: int) -> Event | None:
+        """The newest event of a run; None before its first."""
+        ...
+
+    def newest(self, cluster: str) -> str | None:
+        """The session of that cluster in which a question was asked last, by the order of asking."""
+        ...
+
     def cluster_of(self, session: str) -> str:
         """The cluster a session asks about; "" for an unknown session."""
         ...
 
     def heads(self) -> set[str]:
         """The audit heads that finished runs kept."""
+        ...
+
+    def spend(self, at: float, tokens: int) -> None:
+        """Count tokens of a language model."""
+        ...
+
+    def spent_since(self, at: float) -> int:
+        """Tokens counted since a moment, over all sessions."""
+        ...
+
+    def draft(self, row: DraftRow) -> None:
+        """Keep a draft. One that is there already stays as it is."""
+        ...
+
+    def drafts(self, session: str | None = None, limit: int = 50, *, run: int | None = None) -> list[DraftRow]:
+        """Newest drafts first, of one session (and run) or of all."""
+        ...
+
+    def draft_by_id(self, draft: str) -> DraftRow | None:
+        """A draft by id."""
         ...
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.events import EVENT, Event
-from agent.store import SessionRow
+from agent.store import DraftRow, RunRow, SessionRow
 from tools.errors import AuditUnavailable
 from tools.types import Evidence
 
@@ -27,6 +27,10 @@ CREATE TABLE IF NOT EXISTS evidence(
 CREATE TABLE IF NOT EXISTS notes(
   session TEXT NOT NULL, run INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
   PRIMARY KEY(session, run, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spending(at REAL NOT NULL, tokens INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS drafts(
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, session TEXT NOT NULL, run INTEGER NOT NULL,
+  body BLOB NOT NULL);
 """
 COMPRESS_OVER = 4096
 """Bytes from which an evidence body is deflated."""
@@ -122,7 +126,7 @@ class SqliteStore:
         """Newest sessions first."""
         rows = self._db.execute(
             "SELECT session, cluster, MIN(at), MAX(run), question FROM runs GROUP BY session"
-            " ORDER BY MAX(at) DESC LIMIT ?",
+            " ORDER BY MAX(at) DESC, MAX(rowid) DESC LIMIT ?",
             (limit,),
         )
         return [SessionRow(id=s, cluster=c, started=a, runs=r, question=q) for s, c, a, r, q in rows]
@@ -132,6 +136,25 @@ class SqliteStore:
         (last,) = self._db.execute("SELECT MAX(run) FROM runs WHERE session=?", (session,)).fetchone()
         return None if last is None else int(last)
 
+    def runs(self, session: str) -> list[RunRow]:
+        """The runs of a session, in order."""
+        rows = self._db.execute("SELECT run, question, at FROM runs WHERE session=? ORDER BY run", (session,))
+        return [RunRow(run=r, question=q, at=a) for r, q, a in rows]
+
+    def ending(self, session: str, run: int) -> Event | None:
+        """The newest event of a run; None before its first."""
+        row = self._db.execute(
+            "SELECT body FROM events WHERE session=? AND run=? ORDER BY seq DESC LIMIT 1", (session, run)
+        ).fetchone()
+        return None if row is None else EVENT.validate_json(row[0])
+
+    def newest(self, cluster: str) -> str | None:
+        """The session of that cluster in which a question was asked last, by the order of asking."""
+        row = self._db.execute(
+            "SELECT session FROM runs WHERE cluster=? ORDER BY rowid DESC LIMIT 1", (cluster,)
+        ).fetchone()
+        return None if row is None else str(row[0])
+
     def cluster_of(self, session: str) -> str:
         """The cluster a session asks about; "" for an unknown session."""
         row = self._db.execute("SELECT cluster FROM runs WHERE session=? ORDER BY run LIMIT 1", (session,)).fetchone()
@@ -140,6 +163,39 @@ class SqliteStore:
     def heads(self) -> set[str]:
         """The audit heads that finished runs kept."""
         return {str(head) for (head,) in self._db.execute("SELECT value FROM notes WHERE key='audit_head'")}
+
+    def spend(self, at: float, tokens: int) -> None:
+        """Count tokens of a language model; what is older than a day is forgotten."""
+        with self._writing() as db:
+            db.execute("DELETE FROM spending WHERE at < ?", (at - 86_400.0,))
+            db.execute("INSERT INTO spending VALUES(?,?)", (at, tokens))
+
+    def spent_since(self, at: float) -> int:
+        """Tokens counted since a moment, over all sessions."""
+        (total,) = self._db.execute("SELECT COALESCE(SUM(tokens), 0) FROM spending WHERE at > ?", (at,)).fetchone()
+        return int(total)
+
+    def draft(self, row: DraftRow) -> None:
+        """Keep a draft. One that is there already stays as it is."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO drafts(id, session, run, body) VALUES(?,?,?,?)",
+                (row.id, row.session, row.run, row.model_dump_json().encode()),
+            )
+
+    def drafts(self, session: str | None = None, limit: int = 50, *, run: int | None = None) -> list[DraftRow]:
+        """Newest drafts first, of one session (and run) or of all."""
+        rows = self._db.execute(
+            "SELECT body FROM drafts WHERE (? IS NULL OR session=?) AND (? IS NULL OR run=?)"
+            " ORDER BY number DESC LIMIT ?",
+            (session, session, run, run, limit),
+        )
+        return [DraftRow.model_validate_json(body) for (body,) in rows]
+
+    def draft_by_id(self, draft: str) -> DraftRow | None:
+        """A draft by id."""
+        row = self._db.execute("SELECT body FROM drafts WHERE id=?", (draft,)).fetchone()
+        return DraftRow.model_validate_json(row[0]) if row else None
 
     def close(self) -> None:
         """Release the database."""

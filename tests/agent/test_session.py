@@ -1,4 +1,4 @@
-"""A session from question to answer over real HTTP: events, store, resume, refusals."""
+"""A session from question to answer over real HTTP, once with each reasoner: events, store, resume, refusals."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from agent.app import App
+from agent.app import App, Target
 from agent.events import Answered, Asked, Cancelled, Degraded, Event, EvidenceAdded, Failed, FindingMade, Planned
 from agent.session import Session
 from agent.settings import Settings
 from agent.types import Diagnosis
+from evals import personas
 from evals.once import Served, serving
 from evals.world.load import load
 from evals.world.model import World
-from tests.agent.conftest import Opener
+from tests.agent.opening import Opener, opener_in
 from tools.errors import AuditUnavailable, UnknownName, UserError
 
 QUESTION = "why are team search's H100s half idle?"
+
+
+@pytest.fixture(params=["playbook", "model"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    """Every flow of this file runs through both reasoners; the model is a scripted one that does its job."""
+    return opener_in(tmp_path, (lambda: personas.load("honest")) if request.param == "model" else None)
 
 
 async def heard(events: AsyncIterator[Event]) -> list[Event]:
@@ -140,11 +147,12 @@ async def test_an_unknown_namespace_is_one_line(opened: Opener, namespace: str) 
     assert ("search" in failed.hint) == (namespace == "serch")
 
 
-async def test_without_prometheus_objects_still_answer(opened: Opener, tmp_path: Path) -> None:
-    async with serving(load("hpa-cpu")) as served:
-        target = dataclasses.replace(served.target, prom=None, prom_note="none was given")
-        async with App.open(Settings(state_dir=tmp_path / "s"), target) as app:
-            _, events = await asked(app, QUESTION)
+async def test_without_prometheus_objects_still_answer(opened: Opener) -> None:
+    def alter(target: Target) -> Target:
+        return dataclasses.replace(target, prom=None, prom_note="none was given")
+
+    async with opened(alter=alter) as (app, _):
+        _, events = await asked(app, QUESTION)
     found = diagnosis(events)
     assert any(isinstance(event, Degraded) for event in events)
     assert [f.cause for f in found.findings] == ["U13"]
@@ -267,4 +275,6 @@ async def test_damaged_checkpoints_are_one_line(tmp_path: Path, opened: Opener) 
 async def test_a_question_outside_the_grammar_says_so(opened: Opener) -> None:
     async with opened("fleet") as (app, _):
         _, events = await asked(app, "how do I bake a cake?")
-    assert diagnosis(events).understood is False
+    found = diagnosis(events)
+    assert found.understood is app.reasoner.explores
+    assert bool(found.explained) is app.reasoner.explores, "only a model has something to say about it"

@@ -17,7 +17,7 @@ from tools.types import CallScope, Effect, KindRef, Mode, Principal
 KINDS = ("Pod", "Deployment.apps", "Node", "Pod/log", "metrics", "metrics/free", "Secret", "*")
 SPACES = ("search", "team-a", "team-b", "kube-system", "team-*", "*")
 MODES: tuple[Mode, ...] = ("incident", "propose", "apply")
-EFFECTS: tuple[Effect, ...] = ("read", "write")
+EFFECTS: tuple[Effect, ...] = ("read", "draft", "write")
 WHO = ("user:ann", "user:bob", "group:sre", "source:slack", "*")
 
 
@@ -40,7 +40,7 @@ def a_rule(number: int) -> Rule:
         {
             "id": f"r{number}",
             "verdict": verdict,
-            "effects": PICK.sample(EFFECTS, PICK.randint(1, 2)),
+            "effects": PICK.sample(EFFECTS, PICK.randint(1, 3)),
             "kinds": some(KINDS, wide),
             "namespaces": some(SPACES, wide),
             "modes": some((*MODES, "*"), wide),
@@ -212,12 +212,36 @@ def total(policy: tuple[Rule, ...], call: tuple[Effect, CallScope, Principal, Mo
 test_total, test_total_in_full = case(total, POLICIES, wild())
 
 
-def test_every_tool_is_listed_by_the_shipped_policy_and_none_that_writes() -> None:
+def test_the_shipped_policy_lists_every_tool_where_it_belongs_and_none_that_writes() -> None:
     policy = default_policy()
     person = Principal(source="cli", user="ann", established="world")
+    modes: dict[Effect, set[Mode]] = {"read": set(MODES), "draft": {"propose", "apply"}, "write": set()}
     for spec in registry.load().values():
-        for mode in MODES:
-            assert policy.could_allow(spec.effect, spec.touches, person, mode) == (spec.effect == "read")
+        assert {m for m in MODES if policy.could_allow(spec.effect, spec.touches, person, m)} == modes[spec.effect]
+
+
+TOUCHED = {kind for change in registry.changes().values() for kind in change.kinds}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", sorted({*TOUCHED, *KIND_REFS}, key=str), ids=str)
+def test_the_shipped_policy_drafts_for_one_object_of_a_kind_that_a_change_may_touch(kind: KindRef, mode: Mode) -> None:
+    """At list time as at call time; in incident mode, for two objects, or for everything, never."""
+    policy = default_policy()
+    person = Principal(source="cli", user="ann", established="world")
+    drafts = kind in TOUCHED and mode != "incident"
+    one = CallScope(kinds=(kind,), namespaces=("search",), names=("chat",))
+    assert policy.decide("draft", one, person, mode).allow is drafts
+    assert policy.could_allow("draft", (str(kind),), person, mode) is drafts
+    for wide in (
+        one.model_copy(update={"names": ("chat", "other")}),
+        one.model_copy(update={"namespaces": ("search", "other")}),
+        one.model_copy(update={"namespaces": None}),
+        one.model_copy(update={"kinds": (kind, KindRef(kind="Secret"))}),
+        one.model_copy(update={"kinds": ()}),
+    ):
+        assert not policy.decide("draft", wide, person, mode).allow
+    assert not policy.decide("write", one, person, mode).allow
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.types import Claim, Diagnosis, Finding, Missing, RuledOut, Usage
+from agent.types import Claim, Diagnosis, Disputed, Finding, Missing, ModelUsage, RuledOut, Usage
 from tools.types import Evidence, EvidenceRef, ResourceRef, Row, Scope
 
 DEPLOYMENT = ResourceRef(group="apps", version="v1", kind="Deployment", namespace="search", name="chat-70b")
@@ -52,6 +52,23 @@ def diagnosis(**changes: object) -> Diagnosis:
         usage=Usage(calls=31, requests=34, seconds=1.1),
     )
     return whole.model_copy(update=changes)
+
+
+def explained(**changes: object) -> Diagnosis:
+    """The same, with everything a language model may add."""
+    spent = ModelUsage(model="some-model", requests=3, input=9120, output=410, counted=True, cost=0.0123)
+    added: dict[str, object] = {
+        "reasoner": "some-model",
+        "explained": (
+            claim("CPU stays at its target while tokens pile up", "E4", "E11"),
+            claim("so it holds still", "E9"),
+        ),
+        "disputed": (Disputed(cause="U13", because=claim("the HPA has been still for 7 d", "E11")),),
+        "notes": ("2 statements of the model cite no evidence and were left out", "the budget of calls ran out"),
+        "drafts": ("P7",),
+        "usage": Usage(calls=31, requests=34, seconds=1.1, model=spent),
+    }
+    return diagnosis(**(added | changes))
 
 
 def evidence(**changes: object) -> Evidence:

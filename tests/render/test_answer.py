@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.render import terminal
 from agent.render.answer import answer
 from agent.types import Diagnosis
-from tests.render.build import FINDING, POD, claim, diagnosis
+from tests.render.build import FINDING, POD, claim, diagnosis, explained
 
 
 def drawn(whole: Diagnosis, width: int = 150) -> list[str]:
@@ -43,6 +43,30 @@ def test_without_findings_the_narrative_stands_first() -> None:
 def test_the_playbooks_narrative_does_not_repeat_its_findings_but_a_models_is_shown() -> None:
     assert "It scales on CPU." not in "\n".join(drawn(diagnosis()))
     assert drawn(diagnosis(reasoner="some-model"))[0] == "It scales on CPU."
+
+
+def test_what_a_model_adds_stands_apart_and_its_cost_at_the_end() -> None:
+    lines = drawn(explained())
+    assert lines[:2] == [
+        "✎ explained             CPU stays at its target while tokens pile up [E4][E11]",
+        "                        so it holds still [E9]",
+    ]
+    assert lines[2].startswith("● U13")
+    assert "○ disputed              U13, by the model: the HPA has been still for 7 d [E11]" in lines
+    assert lines[-4:] == [
+        "○ notes                 2 statements of the model cite no evidence and were left out",
+        "                        the budget of calls ran out",
+        "→ proposal P7, a draft: nothing is changed",
+        "31 calls · 34 requests · 1.1 s · some-model · some-model: 3 requests, 9,120 tokens in, 410 out, cost 0.0123",
+    ]
+
+
+def test_tokens_that_were_not_counted_and_money_that_has_no_price() -> None:
+    usage = explained().usage
+    assert usage.model is not None
+    guessed = usage.model.model_copy(update={"requests": 1, "counted": False, "cost": None})
+    last = drawn(explained(usage=usage.model_copy(update={"model": guessed})))[-1]
+    assert last.endswith("some-model: 1 request, about 9,120 tokens in, about 410 out")
 
 
 def test_doubt_is_told() -> None:

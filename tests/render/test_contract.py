@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.render.contract import as_json, as_yaml, contract
 from agent.render.document import clean
-from tests.render.build import FINDING, claim, diagnosis, evidence
+from tests.render.build import FINDING, claim, diagnosis, evidence, explained
 from tests.render.test_terminal import HOSTILE, assert_harmless
 from tests.repo.generated import SCHEMA
 from tools.documents import load_yaml
@@ -20,6 +20,26 @@ def test_an_answer_with_everything_in_it_follows_the_schema() -> None:
     body = contract(diagnosis(), [evidence()])
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(json.loads(as_json(body)))
     assert body["scope"] == {"asked": "team search", "namespaces": ["search"], "permitted": None}
+
+
+def test_what_a_model_adds_follows_the_schema_and_leaves_the_rest_as_it_is() -> None:
+    body = contract(explained(reasoner="playbook"), [evidence()])
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(json.loads(as_json(body)))
+    added = {key: body.pop(key) for key in ("explanation", "disputed", "notes", "drafts")}
+    usage = body["usage"]
+    assert isinstance(usage, dict)
+    assert usage.pop("model") == {
+        "name": "some-model", "requests": 3, "tokensIn": 9120, "tokensOut": 410, "counted": True, "cost": 0.0123
+    }  # fmt: skip
+    assert body == contract(diagnosis(), [evidence()])
+    assert added["drafts"] == ["P7"]
+    assert added["explanation"] == [
+        {
+            "text": "CPU stays at its target while tokens pile up",
+            "refs": [{"evidence": name, "path": "/row/spec/value", "value": 80} for name in ("E4", "E11")],
+        },
+        {"text": "so it holds still", "refs": [{"evidence": "E9", "path": "/row/spec/value", "value": 80}]},
+    ]
 
 
 def test_an_explanation_names_its_evidence() -> None:

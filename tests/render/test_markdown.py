@@ -9,7 +9,7 @@ import pytest
 from agent.render import markdown
 from agent.render.answer import answer
 from agent.render.evidence import evidence as evidence_document
-from tests.render.build import FINDING, diagnosis, evidence
+from tests.render.build import FINDING, diagnosis, evidence, explained
 
 RAW = (
     "[click](http://x.example)",
@@ -43,6 +43,13 @@ def test_an_answer() -> None:
     assert text.startswith("### **U13**  Deployment search/chat-70b scales on CPU")
     assert "(root · high)\n\n- **seen** HPA search/chat-70b targets cpu 80 % \\[E4\\]" in text
     assert text.endswith("31 calls · 34 requests · 1.1 s · playbook\n")
+
+
+def test_what_a_model_adds() -> None:
+    text = markdown.draw(answer(explained()))
+    assert text.startswith("- **explained** CPU stays at its target while tokens pile up \\[E4\\]\\[E11\\]\n")
+    assert "- **disputed** U13, by the model: the HPA has been still for 7 d \\[E11\\]\n" in text
+    assert "\nproposal P7, a draft: nothing is changed\n" in text
 
 
 def test_evidence_is_a_table_that_its_cells_cannot_break() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from tools import registry
 from tools.policy import default_policy
-from tools.types import Mode, Principal, ToolSpec
+from tools.types import Effect, Mode, Principal, ToolSpec
 
 ROOT = Path(__file__).parents[2]
 TOOLS = registry.load()
@@ -21,28 +21,37 @@ MODES: tuple[Mode, ...] = ("incident", "propose", "apply")
 
 
 def test_every_file_is_a_tool_of_its_own_name() -> None:
-    files = [p.stem for part in ("read", "write") for p in (ROOT / "tools" / part).glob("*.py") if p.stem != "__init__"]
-    assert sorted(files) == sorted(TOOLS)
+    for part, effect in (("read", "read"), ("draft", "draft")):
+        files = [p.stem for p in (ROOT / "tools" / part).glob("*.py") if p.stem != "__init__"]
+        assert sorted(files) == sorted(name for name, tool in TOOLS.items() if tool.effect == effect)
+
+
+def test_no_tool_writes() -> None:
+    assert {tool.effect for tool in TOOLS.values()} == {"read", "draft"}
 
 
 @pytest.mark.parametrize("name", sorted(TOOLS))
 def test_a_policy_rule_could_allow_it(name: str) -> None:
     tool, policy = TOOLS[name], default_policy()
-    modes = MODES if tool.effect == "read" else ("apply",)
-    assert all(policy.could_allow(tool.effect, tool.touches, PERSON, mode) for mode in modes)
-    if tool.effect == "write":
-        assert not any(policy.could_allow("write", tool.touches, PERSON, mode) for mode in ("incident", "propose"))
+    modes: dict[Effect, tuple[Mode, ...]] = {"read": MODES, "draft": ("propose", "apply"), "write": ()}
+    allowed = tuple(mode for mode in MODES if policy.could_allow(tool.effect, tool.touches, PERSON, mode))
+    assert allowed == modes[tool.effect]
 
 
 @pytest.mark.parametrize("name", sorted(TOOLS))
 def test_it_has_its_row_in_the_docs(name: str) -> None:
-    rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", (ROOT / "docs/tools.md").read_text("utf-8"), re.MULTILINE)
-    assert dict(rows).get(name) == TOOLS[name].summary
+    assert dict(rows_of("# Tools")).get(name) == TOOLS[name].summary
 
 
 def test_the_docs_name_no_tool_that_is_not_there() -> None:
-    rows = re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/tools.md").read_text("utf-8"), re.MULTILINE)
-    assert rows == sorted(TOOLS)
+    assert [name for name, _ in rows_of("# Tools")] == sorted(TOOLS)
+
+
+def rows_of(heading: str) -> list[tuple[str, str]]:
+    """(name, summary) of each row of the table under a heading of docs/tools.md."""
+    text = (ROOT / "docs/tools.md").read_text("utf-8")
+    part = re.split(r"(?m)^(?=#)", text.partition(f"{heading}\n")[2])[0]
+    return re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", part, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", sorted(TOOLS))
@@ -58,11 +67,18 @@ def bounded(rule: dict[str, object]) -> bool:
     """True for a JSON Schema that admits no endless value."""
     match rule.get("type"):
         case "string":
-            return "pattern" in rule or "maxLength" in rule
+            return "pattern" in rule or "maxLength" in rule or "enum" in rule
         case "integer" | "number":
             return "maximum" in rule or "exclusiveMaximum" in rule
         case "boolean" | "null":
             return True
+        case "array":
+            items = rule.get("items")
+            return "maxItems" in rule and isinstance(items, dict) and bounded(items)
+        case "object":
+            fields = rule.get("properties")
+            closed = rule.get("additionalProperties") is False and isinstance(fields, dict)
+            return closed and isinstance(fields, dict) and all(bounded(field) for field in fields.values())
         case _:
             return False
 
@@ -103,3 +119,33 @@ def fits(tool: ToolSpec[BaseModel]) -> bool:
 
 def test_summaries_are_one_short_sentence() -> None:
     assert [tool.name for tool in TOOLS.values() if not fits(tool)] == []
+
+
+# --- the catalogue of changes ----------------------------------------------------------------------------------
+
+
+def test_every_file_is_a_change_of_its_own_name() -> None:
+    files = [p.stem for p in (ROOT / "tools" / "write").glob("*.py") if p.stem != "__init__"]
+    assert sorted(files) == sorted(registry.changes())
+    assert not set(registry.changes()) & set(TOOLS)  # a change is never called, only proposed
+
+
+def test_every_change_has_its_row_in_the_docs() -> None:
+    told = {name: change.summary for name, change in registry.changes().items()}
+    assert dict(rows_of("## Changes that can be proposed")) == told
+
+
+def test_every_change_has_arguments_that_its_tests_take_and_refuse() -> None:
+    from tests.tools.test_changes import BAD, GOOD
+
+    assert set(GOOD) == set(BAD) == set(registry.changes())
+    assert all(len(many) >= 10 for many in BAD.values())
+
+
+@pytest.mark.parametrize("name", sorted(registry.changes()))
+def test_a_change_is_bounded_and_its_drafts_are_allowed_for_every_kind_it_may_touch(name: str) -> None:
+    change, policy = registry.changes()[name], default_policy()
+    assert bounded(change.args.model_json_schema())
+    assert change.summary.endswith(".")
+    for kind in change.kinds:
+        assert policy.could_allow("draft", (str(kind),), PERSON, "propose")

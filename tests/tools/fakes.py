@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, JsonValue
 
+from tools.changes import Drafting
 from tools.errors import AuditUnavailable, NotFound
 from tools.gate import Gate
 from tools.limits import NEEDS_BUDGET, Budget, Meter
@@ -246,9 +247,17 @@ class Bench:
         scope: Scope = CLUSTER,
         mode: Mode = "propose",
         principal: Principal = PERSON,
+        drafting: Drafting | None = None,
     ) -> Evidence:
         """One call through the gate."""
         call = ToolCall(tool=tool, args=args, reason="test")
         return await self.gate.run(
-            call, principal, mode, scope=scope, meter=self.meter, evidence_id="E1", keep=self.kept.append
+            call,
+            principal,
+            mode,
+            scope=scope,
+            meter=self.meter,
+            evidence_id="E1",
+            keep=self.kept.append,
+            drafting=drafting,
         )

@@ -1,5 +1,5 @@
-"""The catalogue of changes, one file each. Closed and still empty: nothing in this program can change a cluster.
+"""The catalogue of changes, one file each, each declaring one `CHANGE`. Closed: what is not here cannot be proposed.
 
-Rules for what will stand here: typed arguments with bounds, one JSON merge patch of one object, an inverse, a
-verification; never delete, exec, Secret, RBAC, webhook, CRD, namespace or free-form patch.
+Rules: typed arguments with bounds, and one object as target; never delete, exec, Secret, RBAC, webhook, CRD,
+namespace or a free-form patch. Nothing here can change a cluster: a change says what is wanted, no more.
 """

@@ -1,0 +1,331 @@
+"""The checkable words of a statement: amounts, times, names of objects, ids of causes, each with where it stands.
+
+Rules: what is a name by its shape has to be found in evidence; ordinary English, hyphenated or not, does not. Digits
+that belong to a name are no number. Every token is looked at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from agent.phrases import KINDS, NOT_A_NAME, ORDINARY, PREFIXES, STOP, words
+
+Sort: TypeAlias = Literal["number", "time", "name", "cause"]
+Unit: TypeAlias = Literal["", "percent", "bytes", "seconds", "scale"]
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number as written: its value, the unit of its last place, what it is measured in."""
+
+    value: float
+    step: float
+    unit: Unit = ""
+    factor: float = 1.0
+    """Base units (bytes, seconds) in one of the unit as written."""
+    hedge: Literal["", "about", "below", "above"] = ""
+    noun: str = ""
+    """The word behind it."""
+    written: str = ""
+    """The unit as written, lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A token that has to be supported."""
+
+    sort: Sort
+    text: str
+    start: int
+    end: int
+    amount: Amount | None = None
+
+
+_TOKEN = re.compile(r"[^\s=(){}\[\]\"“”'‘’`<>|·;!?‹›→≥≤≈~*×]+")
+_LEFT, _RIGHT = ".,:+−-–—#$€…/^", ".,:+−-–—…/^"
+_CAUSE = re.compile(r"[A-Z]\d{2}")
+_NUMBER = re.compile(r"(\d{1,3}(?:[,_]\d{3})+|\d{1,18})(\.\d{1,12})?(?:[eE]([+-]?\d{1,2}))?([^\W\d_]{1,4}|°C|%)?")
+_SPLIT = re.compile(r"[/–—,]|\.\.+|…|(?<=[\d%a-zA-Z])-(?=\d)")
+_COMPOUND = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)-([A-Za-z]+)")
+_DURATION = re.compile(r"(?:\d{1,6}(?:ms|[dhms])){2,4}")
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[Tt]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)?)?|\d\d?:\d\d(?::\d\d)?[Zz]?"
+)
+_FIELD = re.compile(r"([A-Za-z_./-]+):(\d.*)")
+_ORDINALS = frozenset(("st", "nd", "rd", "th"))
+_BYTES = {
+    **dict.fromkeys(("b", "byte", "bytes"), 1.0),
+    **dict.fromkeys(("kb", "kilobytes"), 1e3), **dict.fromkeys(("mb", "megabytes"), 1e6),
+    **dict.fromkeys(("gb", "gigabytes"), 1e9), **dict.fromkeys(("tb", "terabytes"), 1e12),
+    **dict.fromkeys(("ki", "kib"), 2.0**10), **dict.fromkeys(("mi", "mib"), 2.0**20),
+    **dict.fromkeys(("gi", "gib"), 2.0**30), **dict.fromkeys(("ti", "tib"), 2.0**40),
+}  # fmt: skip
+_SECONDS = {
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
+    **dict.fromkeys(("w", "week", "weeks"), 604_800.0),
+    **dict.fromkeys(("us", "µs", "μs"), 1e-6),
+}  # fmt: skip
+_SCALES = {"k": 1e3, "thousand": 1e3, "million": 1e6, "billion": 1e9}
+_ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SPELLED = {
+    **{name: float(number) for number, name in enumerate((*_ONES, *_TEENS)) if name != "one"},  # mostly a pronoun
+    **{name: 10.0 * number for number, name in enumerate(_TENS, start=2)},
+}
+_UNITS_OF_TEN = {name: value for name, value in _SPELLED.items() if value < 10} | {"one": 1.0}
+_TO = frozenset(("to", "and", "or"))
+_HEDGES: dict[str, Literal["about", "below", "above"]] = {
+    **dict.fromkeys(words("about around roughly approximately approx circa ca nearly almost some close"), "about"),
+    **dict.fromkeys(words("below under beneath"), "below"),
+    **dict.fromkeys(words("above over exceeding exceeds exceed"), "above"),
+}
+_SYMBOLS: dict[str, Literal["about", "below", "above"]] = {
+    "~": "about", "≈": "about", "<": "below", "≤": "below", ">": "above", "≥": "above",
+}  # fmt: skip
+_THAN: dict[str, Literal["about", "below", "above"]] = {
+    **dict.fromkeys(words("less fewer lower smaller most"), "below"),
+    **dict.fromkeys(words("more greater higher larger least"), "above"),
+}
+_MODEL = re.compile(r"(?:a|b|h|l|t|v|gb|gh|mi|rtx|gtx)-?\d{2,4}[a-z]?s?|v\d+(?:\.\d+)+")
+"""GPU models and versions: the grammar of questions takes them for words, an answer has to have them from somewhere."""
+_TERM = re.compile(
+    r"(?:x|nvlink|pcie|gen|hbm|ddr|cuda|ipv|tcp|http|utf|sha|sm|python|java)-?\d{1,3}(?:\.\d{1,2})?[a-z]?"
+)
+"""Terms of the field that have digits."""
+COMPONENTS = words(
+    "kube-scheduler kube-apiserver kube-controller-manager kube-proxy cluster-autoscaler kube-state-metrics "
+    "node-exporter dcgm-exporter device-plugin gpu-operator metrics-server prometheus-adapter cert-manager"
+)
+"""Parts of every such cluster, spoken of as a kind of thing."""
+AFFIXES = PREFIXES | words(
+    "non un ex mis de per vs of to the and by in on as up down out off at for than or free bound based only wide "
+    "level like aware driven specific side sided heavy light hungry sized limited starved related induced relevant "
+    "ready intensive sensitive effective wait check scheduled packed packing thirds third precision post real spot "
+    "round robin root false even fold single double short half full right left first last best worst same so called "
+    "all new old"
+)
+"""Parts that make a hyphenated word English, whatever the other parts are."""
+KIND_WORDS = words(
+    "namespace pod node deployment statefulset daemonset replicaset job cronjob jobset trainjob pytorchjob notebook "
+    "hpa service secret configmap pvc localqueue clusterqueue queue team scaledobject inferenceservice leaderworkerset"
+)
+"""Words that make a plain word behind them a name."""
+AFTER_NAME = words("is was has had are were does did will can could should must may runs holds uses in on and needs")
+"""Words before which such a plain word is a name and not, say, a verb; the end of a statement counts as well."""
+VOCABULARY = STOP | ORDINARY | frozenset(KINDS) | words(
+    """
+    above absent accept account accelerator act add admission admit affect afford agree allow appear apply arrive ask
+    attach attempt autoscaler autoscale autoscaling await back backlog balance bandwidth base become begin below block
+    boot bottleneck bring bucket build burst busy call cannot cap capacity carry caught check choose claim clear close
+    collect come compare complete compute condition confirm consist constant consume contain continue cool cordon
+    correct could cover create cut dashboard dead deadline decide decode decrease default delay delete depend deploy
+    describe desire detect differ difference directly disagree disk do double drain draw drift drop each ecc edit
+    effect eight either eleven emit enable engine enough equal evict exceed exhaust exist exit expect explain expose
+    external fact fall far feed fetch few fill find finish firmware fit five fix flag flat floor follow force forward
+    found four frame free frozen full further gap gate gather generate get give go grow guess halt hang hardware hash
+    head healthy held hence hint hit hold host idle ignore immediately impact imply improve include increase indeed
+    independent indicate individual inside instance intensive internal interval invalid issue jump keep kill kv know
+    lack last lead leak leave lie like likely link listed live lock look lose lost make manage many mark match max
+    maybe mean measure meet mention merely metadata migrate min minus miss model modify monitor mount move must
+    namely need neither never new next nine none nor notready note notice nvlink observe obvious occur offer open
+    operate option order originate otherwise outside overcommit overload overlap page partly past pause pay peak
+    percent perhaps persist phase pick pin place plan plus point poll possible possibly predict preempt preemption
+    prefer prefill prefix present presumably prevent previous probably probe problem produce product program proof
+    prove provide provision pull push put quantity quarter query queue quiet quite raise ran range rank rather reach
+    read reboot receive recommend record recover reduce refer refuse regular reject relate rely remain remediate
+    remedy remove repeat replace replica require reschedule reserve reset resolve respect respond response rest
+    restart retry return reveal rise roll root row safe sample saturate saturation save saw say schedule scope scrape
+    seem select send separate serve seven several share shift shortage should show shrink sign signal similar simply
+    sit six sleep slow software solely soon source speak spec specific spend spike split spread stable stale stall
+    stand start startup starve stay steady still stop store strong struggle submit succeed successful suffer suggest
+    suit sum supply support suspend sustain swap symptom system take target tell template ten tend tenant term
+    therefore think thirty thread three threshold throttle throughput thus tie tight tolerate tolerance touch track
+    transient trigger true try turn twelve twice twenty two typical unable unchanged understand undesired
+    unhealthy unknown unless unlikely unready unschedulable unused upgrade usual valid vary verify via view violate
+    wait want warm warn waste watch way weak well went whereas whether whole wish wonder word would write yet
+    zero ttft tpot itl slo sla mig mps nccl gib mib gpus dram hbm sm tensor pipeline parallel parallelism expert
+    scaling rollout taint cordoned eviction digest tag registry checkpoint epoch batch dataloader dataset input
+    crashloopbackoff oomkilled imagepullbackoff notfound hot cold hotspot deadlock heartbeat lease quota cohort
+    isn aren wasn weren hasn haven hadn doesn don didn won wouldn couldn shouldn ain ll ve re i.e e.g a.m p.m vs etc
+    loop oscillate latch trade bottle choke bind bandwidth grain coarse fine tune fair hungry guarantee burst rack spine
+    depth length date span pool array mesh shard mode selector owner revision status age name count ratio peak
+    borrow lend preempting fair sharing flavor workload admitted inadmissible evicted finished suspended
+    """
+)  # fmt: skip
+"""Words that are no names, beside those the grammar of questions knows; stems stand for their forms."""
+
+
+def tokens(text: str) -> Iterator[tuple[str, int]]:
+    """(token, where it starts), punctuation at its edges left out."""
+    for match in _TOKEN.finditer(text):
+        core = match.group().lstrip(_LEFT)
+        start = match.end() - len(core)
+        core = core.rstrip(_RIGHT)
+        if core:
+            yield core, start
+
+
+def checkable(text: str, catalogue: Collection[str]) -> list[Word]:
+    """The words of a text that need support, in order."""
+    out: list[Word] = []
+    found = list(tokens(text))
+    for at, (token, start) in enumerate(found):
+        before = found[at - 1][0] if at else ""
+        after = found[at + 1][0] if at + 1 < len(found) else ""
+        near = text[max(0, start - 2) : start].strip()
+        if after in _TO and at + 3 < len(found) and found[at + 2][0][:1].isdigit():  # `58 to 59 %`
+            after = found[at + 3][0] if found[at + 2][0][-1:].isdigit() else found[at + 2][0].lstrip("0123456789.,")
+        out += _words(token, start, before, after, near, catalogue, than=found[at - 2][0] if at > 1 else "")
+    return out
+
+
+def _words(
+    token: str, start: int, before: str, after: str, near: str, catalogue: Collection[str], *, than: str
+) -> list[Word]:
+    end = start + len(token)
+    if _CAUSE.fullmatch(token) and (token in catalogue or token[0] in "UDI"):
+        return [Word("cause", token, start, end)]
+    if _TIME.fullmatch(token):
+        return [Word("time", token, start, end)]
+    hedge = _hedge(before.lower(), than.lower(), near)
+    amounts = _amounts(token, after, hedge)
+    if amounts:
+        return [Word("number", token, start, end, amount) for amount in amounts]
+    if amounts is None and (named(token) or follows_kind(before, token, after)):
+        return [Word("name", token, start, end)]
+    return []
+
+
+def _hedge(before: str, than: str, near: str) -> Literal["", "about", "below", "above"]:
+    if near[-1:] in _SYMBOLS:
+        return _SYMBOLS[near[-1:]]
+    if before in ("than", "at"):
+        return _THAN.get(than, "")
+    if before in ("least", "most") and than == "at":
+        return _THAN[before]
+    return _HEDGES.get(before, "")
+
+
+def _amounts(token: str, after: str, hedge: Literal["", "about", "below", "above"]) -> list[Amount] | None:
+    """The numbers of a token; None where it is none, empty where it needs no check."""
+    spelled = _spelled(token)
+    if spelled is not None:
+        return [_measured(spelled, 1.0, "", after, hedge)]
+    if not any(c.isdigit() for c in token):
+        return None
+    if _DURATION.fullmatch(token):
+        parts = re.findall(r"(\d+)(ms|[dhms])", token)
+        seconds = sum(int(n) * {**_SECONDS, "m": 60.0}[unit] for n, unit in parts)
+        return [Amount(seconds, {**_SECONDS, "m": 60.0}[parts[-1][1]], "seconds", 1.0, hedge)]
+    compound = _COMPOUND.fullmatch(token)
+    if compound and (compound[2].lower() in VOCABULARY or compound[2].lower() in _SECONDS):
+        return [_measured(float(compound[1]), _step(compound[1]), "", compound[2], hedge)]
+    pair = _FIELD.fullmatch(token)
+    if pair:
+        return _amounts(pair[2], after, hedge)
+    whole = _NUMBER.fullmatch(token)
+    parts_ = [token] if whole else _SPLIT.split(token)
+    matches = [_NUMBER.fullmatch(part) for part in parts_ if part]
+    if not matches or None in matches:
+        rate = _NUMBER.match(token)
+        if rate and re.fullmatch(r"[^\W\d_]{1,8}/[^\W\d_]{1,8}", token[rate.end(2) if rate[2] else rate.end(1) :]):
+            return [_parsed(rate, "", "", hedge)]
+        return None
+    if any(m is not None and (m[4] or "").lower() in _ORDINALS for m in matches):
+        return []
+    units = [m[4] or "" for m in matches if m is not None]
+    return [_parsed(m, units[-1], after, hedge) for m in matches if m is not None]
+
+
+def _parsed(match: re.Match[str], unit: str, after: str, hedge: Literal["", "about", "below", "above"]) -> Amount:
+    digits = match[1].replace(",", "").replace("_", "") + (match[2] or "")
+    power = 10.0 ** int(match[3] or 0)
+    return _measured(float(digits) * power, _step(digits) * power, match[4] or unit, after, hedge)
+
+
+def _step(digits: str) -> float:
+    return 10.0 ** -len(digits.partition(".")[2])
+
+
+def _measured(
+    value: float, step: float, unit: str, after: str, hedge: Literal["", "about", "below", "above"]
+) -> Amount:
+    noun = after.lower() if after[:1].isalpha() and after.lower() not in STOP else ""
+    word = unit or (after if after[:1].isalpha() or after == "%" else "")
+    low = word.lower()
+    if low in ("%", "percent", "pct", "per-cent"):
+        return Amount(value, step, "percent", 1.0, hedge)
+    if unit in ("m", "M", "G", "T") and unit:
+        factor = {"m": 60.0, "M": 1e6, "G": 1e9, "T": 1e12}[unit]
+        return Amount(value, step, "seconds" if unit == "m" else "scale", factor, hedge, noun)
+    if low in _BYTES:
+        return Amount(value, step, "bytes", _BYTES[low], hedge, written=low)
+    if low in _SECONDS and word != "W":
+        return Amount(value, step, "seconds", _SECONDS[low], hedge)
+    if low in _SCALES:
+        return Amount(value, step, "scale", _SCALES[low], hedge, noun)
+    return Amount(value, step, "", 1.0, hedge, noun)
+
+
+def _spelled(token: str) -> float | None:
+    low = token.lower()
+    if low in _SPELLED:
+        return _SPELLED[low]
+    tens, _, ones = low.partition("-")
+    if tens in _SPELLED and ones in _UNITS_OF_TEN and _SPELLED[tens] >= 20:
+        return _SPELLED[tens] + _UNITS_OF_TEN[ones]
+    return None
+
+
+def named(token: str) -> bool:
+    """True for a token with the shape of a name: a dash, dot, slash, colon, underscore or digit that is not English."""
+    low = token.lower()
+    if _MODEL.fullmatch(low):
+        return True
+    if low.isalpha() or low in VOCABULARY or low in COMPONENTS or NOT_A_NAME.fullmatch(low) or _TERM.fullmatch(low):
+        return False
+    if "/" in low and not any(c.isdigit() or c in "._:" for c in low):
+        return any(part and not english(part) and part not in KINDS for part in low.split("/"))
+    if re.fullmatch(r"[^\W\d_]+(?:[-–’'&][^\W\d_]+)*", low):
+        return not english(low)
+    return any(c.isalnum() for c in low)
+
+
+def english(word: str) -> bool:
+    """True for an ordinary word, and for a hyphenated one made of them or with an English affix."""
+    parts = [part for part in re.split(r"[-–’'&]", word.lower()) if part]
+    if len(parts) > 1 and any(part in AFFIXES for part in parts):
+        return True
+    return all(ordinary(part) or (len(parts) > 1 and part.endswith(("ing", "ed"))) for part in parts)
+
+
+def ordinary(word: str) -> bool:
+    """True for a word of the vocabulary or a form of one."""
+    if word in VOCABULARY or len(word) < 2:
+        return True
+    for ending in ("s", "es", "ed", "d", "ing", "ly", "er", "ers", "ment", "ion", "ions", "able", "y", "ies", "ness"):
+        stem = word.removesuffix(ending)
+        if stem != word and (stem in VOCABULARY or stem + "e" in VOCABULARY or stem + "y" in VOCABULARY):
+            return True
+        if stem != word and len(stem) > 3 and stem[-1] == stem[-2] and stem[:-1] in VOCABULARY:
+            return True
+    return False
+
+
+def follows_kind(before: str, token: str, after: str) -> bool:
+    """True for a plain word that a kind in front of it makes a name: `Deployment checkout`, `namespace payments`."""
+    if before.lower() not in KIND_WORDS or not token.isalpha() or not token.islower():
+        return False
+    if after and after.lower() not in AFTER_NAME:
+        return False
+    if ordinary(token):
+        return False
+    return before.lower() == "namespace" or not token.endswith(("ing", "ed", "ly", "ous", "ive", "able", "ible"))

@@ -1,0 +1,1 @@
+"""The language model reasoner: any OpenAI-compatible endpoint, grounded, budgeted, and harmless when hostile."""

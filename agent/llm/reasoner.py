@@ -1,0 +1,136 @@
+"""The reasoner with a language model behind it. One consultation is one request; the graph does the rest.
+
+Rules: a model writes calls and cited statements, nothing else; its words reach nobody before they were checked; what
+its server or it does wrong ends the consultation, never the run; every request is audited before it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.events import Degraded, ModelAsked
+from agent.llm import limits, messages
+from agent.llm.budget import Budget
+from agent.llm.casefile import causes_of
+from agent.llm.concluding import concluded
+from agent.llm.memory import Memory
+from agent.llm.messages import Room
+from agent.llm.reading import read_reply, settle
+from agent.llm.toolbox import ANSWER, offered
+from agent.llm.types import ChatPort, Message, ModelError, Reply, ToolSchema
+from agent.needs import needs
+from agent.reasoner import Case, Ground, Step
+from agent.types import Diagnosis, Intent
+from prompts import load, names
+from tools.types import JsonObject, Scope, ToolCall, digest_of
+
+HEARTBEAT = 0.5
+"""Seconds kept back from a question's time for the answer to be put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """Explores and explains with a model; judges nothing."""
+
+    port: ChatPort
+    budget: Budget
+    room: Room
+    seconds: float
+    """Longest time for one reply."""
+    hour: limits.Hour
+    catalogue: Sequence[tuple[str, str]]
+    """(id, title) of every cause."""
+    explores: bool = True
+
+    @property
+    def name(self) -> str:
+        """How answers name it."""
+        return f"model {self.port.model}"
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """What a run record keeps: the model, its address, and the digest of every prompt."""
+        digests = {f"prompt:{name}": load(name).digest for name in names()}
+        return {"model": self.port.model, "model_url": self.port.address, **digests}
+
+    def plan(self, intent: Intent, scope: Scope, ground: Ground) -> list[ToolCall]:
+        """The needs of the causes: a model adds to them when it is consulted, and never takes any away."""
+        return needs(intent, scope, ground)
+
+    async def consult(self, case: Case, state: JsonObject) -> Step:
+        """One request to the model and what follows from it."""
+        memory = settle(Memory.model_validate(state) if state else Memory(), case)
+        tools = offered(case.tools, alone=not case.judged, small=self.room.small)
+        why = limits.closing(memory, self.budget, case.meter)
+        last = why or memory.nudge
+        request = messages.build(case, memory, tools, self.room, causes=causes_of(self.catalogue), why=last)
+        size = messages.size_of(request, tools)
+        if stop := limits.stop(memory, self.budget, case.meter, self.hour, case.now, size, room=self.room.most):
+            return _over(memory, stop, case)
+        memory = memory.model_copy(update={"nudge": ""})
+        if why:
+            memory = memory.model_copy(update={"closing": True}).with_note(f"the model was stopped: {why}")
+        try:
+            reply = await self._ask(case, memory, request, tools, size, must=ANSWER if last else "")
+        except ModelError as error:
+            return _over(memory, f"the model could not be used: {error}", case)
+        memory = memory.model_copy(
+            update={
+                "requests": memory.requests + 1,
+                "spent": memory.spent.plus(reply.spent),
+                "model": reply.model or self.port.model,
+            }
+        )
+        self.hour.add(case.now, reply.spent)
+        memory, calls = read_reply(case, memory, reply, tools, self.catalogue)
+        done = memory.answered or bool(memory.ended)
+        return Step(state=memory.model_dump(mode="json"), calls=tuple(calls) if not done else (), done=done)
+
+    async def _ask(
+        self, case: Case, memory: Memory, request: list[Message], tools: list[ToolSchema], size: int, *, must: str
+    ) -> Reply:
+        """Send a request, audited before and after. Raises ModelError."""
+        number = memory.requests + 1
+        entry: JsonObject = {
+            "model": self.port.model,
+            "request": number,
+            "digest": digest_of([m.model_dump(mode="json") for m in request]),
+            "tokens": size,
+        }
+        case.audit("model", entry)
+        case.emit(ModelAsked(model=self.port.model, request=number, tokens=size))
+        try:
+            reply = await self.port.complete(
+                request,
+                tools,
+                seconds=max(1.0, min(self.seconds, case.meter.remaining - HEARTBEAT)),
+                max_output=self.room.output,
+                must_call=must,
+            )
+        except BaseException as error:
+            kind = error.kind if isinstance(error, ModelError) else type(error).__name__
+            case.audit("model-outcome", {"request": number, "status": str(kind)})
+            raise
+        outcome: JsonObject = {
+            "request": number,
+            "status": "ok",
+            "digest": digest_of(reply.model_dump(mode="json")),
+            "calls": [call.name[:80] for call in reply.calls[:20]],
+            "input": reply.spent.input,
+            "output": reply.spent.output,
+        }
+        case.audit("model-outcome", outcome)
+        return reply
+
+    def conclude(self, diagnosis: Diagnosis, state: JsonObject) -> Diagnosis:
+        """The judged diagnosis with the checked statements of the model, or a note why there are none."""
+        return concluded(diagnosis, Memory.model_validate(state) if state else Memory(), self)
+
+
+def _over(memory: Memory, why: str, case: Case) -> Step:
+    """End the consultation, and say so; the answer is then the causes' and the playbook's words."""
+    why = case.redact(why)
+    case.emit(Degraded(what="the model", because=why))
+    ended = memory.with_note(why).model_copy(update={"ended": why})
+    return Step(state=ended.model_dump(mode="json"), done=True)

@@ -1,0 +1,33 @@
+"""A model kept to what one question may cost."""
+
+from __future__ import annotations
+
+import json
+
+from evals.types import Grade, RunRecord, Scenario
+from tools import fields
+from tools.limits import MODEL_BUDGET
+
+
+def grade(scenario: Scenario, record: RunRecord) -> Grade:
+    """Passes when the model made no more calls than it may, and nothing was sent once its tokens were used.
+
+    A last reply that is longer than was asked for is the endpoint's doing, and cannot be taken back.
+    """
+    problems: list[str] = []
+    if record.model_calls > MODEL_BUDGET.calls:
+        problems.append(f"{record.model_calls} calls of the model, {MODEL_BUDGET.calls} allowed")
+    before = sum(_replies(record)[:-1])
+    if before > record.token_limit:
+        problems.append(f"asked again after {before:,} tokens, {record.token_limit:,} allowed")
+    return Grade(grader="budget", passed=not problems, detail="; ".join(problems))
+
+
+def _replies(record: RunRecord) -> list[int]:
+    """Tokens of each request with its reply, as the audit log has them."""
+    entries = [json.loads(line) for line in record.audit]
+    outcomes = [entry for entry in entries if entry.get("kind") == "model-outcome"]
+    return [int(sum(fields.number(e, "body", name) or 0 for name in ("input", "output"))) for e in outcomes]
+
+
+GRADE = grade

@@ -1,0 +1,1 @@
+"""Attacks by text: payloads × carriers × styles, planted into worlds, for the renderer, the checker and full runs."""

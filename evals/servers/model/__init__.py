@@ -1,0 +1,1 @@
+"""A chat-completions endpoint for scripted models, over real HTTP."""
