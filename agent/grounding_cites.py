@@ -17,6 +17,8 @@ MAX_CITE = 2_000
 _HEAD = re.compile(r"(?:^|(?<=[\s,;\[(]))[eE](\d{1,6})(?=[/\s,;:\].)#]|$)")
 MARK = re.compile(r"\s?[\[(【][eE]\d{1,6}(?:[/,;\s][^\[\]【】]{0,200})?[\])】]")
 """A citation inside the words."""
+_NUMBERED = re.compile(r"\s*/?#(\d{1,6})(?![\w-])")
+"""A row by its number, as tables shown to a model name rows whose keys are long."""
 _OUTER = " \t`'\"[]().,;:#"
 
 
@@ -32,6 +34,9 @@ def heads(cites: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def place_of(shelf: Shelf, rest: str) -> Place | None:
     """The row or value that the rest of a citation names; None for the whole evidence."""
+    if (numbered := _NUMBERED.match(rest)) and 0 < int(numbered[1]) <= len(shelf.rows):
+        row = int(numbered[1]) - 1
+        return Place(row, _path(shelf.rows[row].data, rest[numbered.end() :].rstrip(" ,;]`.)")))
     body = rest.strip().lstrip("/#:").rstrip(" ,;]`.)")
     if not body:
         return None

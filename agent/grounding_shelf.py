@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 from pydantic import JsonValue
 
 from agent.analysis.records import quote
+from agent.links import strip
 from tools import fields
 from tools.types import Evidence, EvidenceRef, JsonObject, pointer
 
@@ -337,16 +338,21 @@ class Shelf:
 
     def ref(self, place: Place) -> EvidenceRef:
         """The reference to a place."""
-        if place.row == WHOLE:
+        if place.row == WHOLE or _leads_away(self.rows[place.row].key):
             return EvidenceRef(evidence=self.evidence.id, path="", value=len(self.rows))
         value = self.value(place)
-        if isinstance(value, str) and _LINK.search(value):  # quoted by its row: a value that links is not carried on
+        if isinstance(value, str) and _leads_away(value):  # quoted by its row: a value that links is not carried on
             return self.ref(Place(place.row))
         try:
             path = pointer(self.rows[place.row].key, *place.path)
             return EvidenceRef(evidence=self.evidence.id, path=path, value=quote(value))
         except ValueError:  # not to be written as JSON
             return EvidenceRef(evidence=self.evidence.id, path="", value=len(self.rows))
+
+
+def _leads_away(text: str) -> bool:
+    """True for a text that a reader's screen could turn into a link; a name or an image alone is none."""
+    return _LINK.search(text) is not None or (any(c.isspace() for c in text) and strip(text)[1] > 0)
 
 
 def _picked(column: Column, rows: Set[int]) -> Iterator[float]:

@@ -81,6 +81,8 @@ class Support:
             return found[-1] if found and None not in found else None
         if _PLURAL.fullmatch(name):
             return self.name(name[:-1])
+        if "_" in name:
+            return self.name(name.replace("_", "-"))
         stem, _, last = name.rpartition("-")
         if stem and (last.lower() in AFFIXES or last.endswith(("ed", "ing"))):
             return self.name(stem)
@@ -91,7 +93,7 @@ class Support:
         low = text.lower().removesuffix("z")
         for entry in self._cited:
             shelf = entry.shelf
-            place = shelf.within(low, r"[\d:]", r"\d")
+            place = shelf.within(low, r"[\d:]" if low[:1].isdigit() else r":", r"\d")
             if place is None and any(low in moment for moment in shelf.moments):
                 place = Place(WHOLE)
             if place is not None:
@@ -113,6 +115,9 @@ class Support:
     def follows(self, amount: Amount) -> bool:
         """True for a sum, difference or ratio of two numbers found before."""
         spans = list(spans_of(amount))
+        parts = [1 - share for share in self.values if 0 <= share <= 1] if amount.unit == "percent" else []
+        if any(low <= part <= high for part in parts for low, high in spans):
+            return True
         for a, b in combinations(self.values[:24], 2):
             made = [a + b, a - b, b - a, *([a / b] if b else []), *([b / a] if a else [])]
             made += [1 - x for x in made[3:]] if amount.unit == "percent" else []
@@ -160,6 +165,10 @@ class Support:
         sizes = {total, *(len(rows) for rows in sets)}
         sizes |= {len(a & b) for a, b in combinations(sets, 2)}
         sizes |= {len(set(sets[0]).intersection(*sets[1:]))} if sets else set()
+        measured = entry.shelf.columns.get(("value",))
+        if measured is not None and measured.values:  # so many at zero, so many not
+            zeros = measured.values.count(0.0)
+            sizes |= {zeros, len(measured.values) - zeros}
         sizes |= {total - size for size in sizes} if self._excludes else set()
         if amount.value in sizes or self._distinct(entry, amount):
             return Place(WHOLE)

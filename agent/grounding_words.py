@@ -54,8 +54,15 @@ _DURATION = re.compile(r"(?:\d{1,6}(?:ms|[dhms])){2,4}")
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d(?:[Tt]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)?)?|\d\d?:\d\d(?::\d\d)?[Zz]?"
 )
+_RATE = re.compile(r"(.*\d[^\W\d_]{0,3}%?)/([^\W\d_]{1,8})")
 _FIELD = re.compile(r"([A-Za-z_./-]+):(\d.*)")
 _ORDINALS = frozenset(("st", "nd", "rd", "th"))
+_DAY = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?")
+_MONTH_NAMES = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+_MONTHS = {name[:3]: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 _BYTES = {
     **dict.fromkeys(("b", "byte", "bytes"), 1.0),
     **dict.fromkeys(("kb", "kilobytes"), 1e3), **dict.fromkeys(("mb", "megabytes"), 1e6),
@@ -106,7 +113,7 @@ COMPONENTS = words(
 )
 """Parts of every such cluster, spoken of as a kind of thing."""
 AFFIXES = PREFIXES | words(
-    "non un ex mis de per vs of to the and by in on as up down out off at for than or free bound based only wide "
+    "wise non un ex mis de per vs of to the and by in on as up down out off at for than or free bound based only wide "
     "level like aware driven specific side sided heavy light hungry sized limited starved related induced relevant "
     "ready intensive sensitive effective wait check scheduled packed packing thirds third precision post real spot "
     "round robin root false even fold single double short half full right left first last best worst same so called "
@@ -195,6 +202,10 @@ def _words(
         return [Word("cause", token, start, end)]
     if _TIME.fullmatch(token):
         return [Word("time", token, start, end)]
+    month = _MONTHS.get(next((word[:3].lower() for word in (before, after) if _is_month(word)), ""))
+    day = _DAY.fullmatch(token)
+    if month and day:
+        return [Word("time", f"-{month:02}-{int(day[1]):02}", start, end)]
     hedge = _hedge(before.lower(), than.lower(), near)
     amounts = _amounts(token, after, hedge)
     if amounts:
@@ -202,6 +213,10 @@ def _words(
     if amounts is None and (named(token) or follows_kind(before, token, after)):
         return [Word("name", token, start, end)]
     return []
+
+
+def _is_month(word: str) -> bool:
+    return word[:1].isupper() and (word.lower() in _MONTH_NAMES or word.lower() in _MONTHS)
 
 
 def _hedge(before: str, than: str, near: str) -> Literal["", "about", "below", "above"]:
@@ -231,13 +246,13 @@ def _amounts(token: str, after: str, hedge: Literal["", "about", "below", "above
     pair = _FIELD.fullmatch(token)
     if pair:
         return _amounts(pair[2], after, hedge)
+    rate = _RATE.fullmatch(token)
+    if rate:
+        return _amounts(rate[1], after, hedge)
     whole = _NUMBER.fullmatch(token)
     parts_ = [token] if whole else _SPLIT.split(token)
     matches = [_NUMBER.fullmatch(part) for part in parts_ if part]
     if not matches or None in matches:
-        rate = _NUMBER.match(token)
-        if rate and re.fullmatch(r"[^\W\d_]{1,8}/[^\W\d_]{1,8}", token[rate.end(2) if rate[2] else rate.end(1) :]):
-            return [_parsed(rate, "", "", hedge)]
         return None
     if any(m is not None and (m[4] or "").lower() in _ORDINALS for m in matches):
         return []
@@ -260,7 +275,7 @@ def _measured(
 ) -> Amount:
     noun = after.lower() if after[:1].isalpha() and after.lower() not in STOP else ""
     word = unit or (after if after[:1].isalpha() or after == "%" else "")
-    low = word.lower()
+    low = word.lower().partition("/")[0]  # MB/s
     if low in ("%", "percent", "pct", "per-cent"):
         return Amount(value, step, "percent", 1.0, hedge)
     if unit in ("m", "M", "G", "T") and unit:

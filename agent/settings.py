@@ -19,6 +19,8 @@ MAX_FILE = 1 << 20
 """Bytes of a settings file at most."""
 TABLES = ("teams", "sources", "model_headers", "prices")
 """Settings that only a file can hold."""
+FLAGS = {"model_url": "--base-url"}
+"""Settings whose flag has another name."""
 OPENAI = "https://api.openai.com/"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
@@ -148,12 +150,12 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.e
             listed = name == "allowed_plugins"
             values[name] = tuple(filter(None, text.split(os.pathsep))) if listed else text
             sources[name] = f"${ENVIRONMENT}{name.upper()}"
-    own = str(values.get("model_url", OPENAI)).startswith(OPENAI) and not flags.get("model_url")
+    own = str(flags.get("model_url") or values.get("model_url", OPENAI)).startswith(OPENAI)
     if own and "model_key" not in values and (key := environ.get("OPENAI_API_KEY")):
         values["model_key"], sources["model_key"] = key, "$OPENAI_API_KEY"  # for OpenAI itself, and nobody else
     for name, value in flags.items():
         if value is not None:
-            values[name], sources[name] = value, f"--{name.replace('_', '-')}"
+            values[name], sources[name] = value, FLAGS.get(name, f"--{name.replace('_', '-')}")
     try:
         return Settings.model_validate({**values, "sources": sources})
     except ValidationError as error:

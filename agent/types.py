@@ -170,6 +170,18 @@ class Diagnosis(Frozen):
     """Questions that can be asked next, ready to type."""
     usage: Usage
 
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Every cited statement of the answer, in the order of its parts."""
+        return (
+            *(claim for finding in self.findings for claim in finding.seen),
+            *(entry.because for entry in self.ruled_out),
+            *self.checked,
+            *self.shown,
+            *self.explained,
+            *(entry.because for entry in self.disputed),
+        )
+
 
 class Disputed(Frozen):
     """A finding's cause, and the cited statement that speaks against it."""

@@ -59,15 +59,9 @@ class Engine(Frozen):
         if not self.asks:
             return Settings(state_dir=state_dir)
         flags = {"reasoner": self.reasoner, "model": self.model, "model_url": self.model_url}
-        loaded = load_settings(_unless_set(flags))
+        loaded = load_settings(flags)
         taken = {name: getattr(loaded, name) for name in MODEL_FIELDS}
         return Settings.model_validate({"state_dir": state_dir, **taken})
-
-
-def _unless_set(flags: dict[str, str]) -> dict[str, object]:
-    """Only what differs from what the environment says anyway: a flag for the address would hide OPENAI_API_KEY."""
-    known = load_settings({})
-    return {name: value for name, value in flags.items() if value != getattr(known, name)}
 
 
 def engine_of(settings: Settings, *, judging: bool = True, judge: str = "") -> Engine:

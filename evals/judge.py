@@ -19,7 +19,7 @@ from evals.engine import judging_with
 from evals.types import Judged
 from prompts import load
 
-MAX_OUTPUT = 200
+MAX_OUTPUT = 1_000
 """Tokens of a score: two numbers, and room for models that think in the open."""
 MAX_ANSWER = 8_000
 """Characters of an answer that are scored."""

@@ -29,6 +29,8 @@ class Summary(Frozen):
     """Runs that could not be made: the machine's fault, not the answer's."""
     fallbacks: int
     """Runs in which a model was set and could not be used."""
+    fallbacks_right: int = 0
+    """Those of them whose answer, the playbook's, is right."""
     pass_rate: float | None
     """Of the runs that were really answered; None where there is none."""
     seconds: float
@@ -97,6 +99,7 @@ def summarize(done: Sequence[Result], seconds: float) -> Summary:
         failed=verdicts.count("FAIL"),
         errors=verdicts.count("error"),
         fallbacks=verdicts.count("fallback"),
+        fallbacks_right=sum(result.passed for result, word in zip(done, verdicts, strict=True) if word == "fallback"),
         pass_rate=round(verdicts.count("pass") / answered, 4) if answered else None,
         seconds=round(seconds, 3),
         median_calls=_median([record.calls for record in records if record.diagnosis]),
@@ -129,7 +132,9 @@ def as_table(done: Sequence[Result], seconds: float, engine: Engine) -> str:
     runs = "scenarios" if all(result.record.epoch == 1 for result in done) else "runs"
     text = f"{total.passed} of {total.runs} {runs} passed in {seconds:.1f} s ({total.runs / seconds:.1f} a second)"
     text += f"; {total.errors} could not be run" if total.errors else ""
-    text += f"; in {total.fallbacks} the model could not be used" if total.fallbacks else ""
+    if total.fallbacks:
+        text += f"; in {total.fallbacks} the model could not be used, "
+        text += f"and {total.fallbacks_right} of them are right without it"
     return "\n".join([text, *_model_lines(total, engine)])
 
 

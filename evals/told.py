@@ -12,11 +12,11 @@ from agent.events import CallFinished, Event, Planned
 from agent.grounding import NO_CAUSE, NO_NAME, NO_NUMBER
 from agent.links import REMOVED
 from agent.llm.concluding import UNJUDGED
+from agent.llm.memory import NOTHING_HELD
 from agent.types import Claim, Diagnosis
 
 MODEL_ROUND = 3
 """The round of reads that a model asks for; the first two are the causes'."""
-NOTHING_HELD = "the model said nothing that the evidence holds"
 MARKERS = (NO_NUMBER, NO_NAME, NO_CAUSE, REMOVED)
 _LEFT_OUT = re.compile(r"^(\d+) (?:further )?(?:statement|objection)s? of the model\b")
 

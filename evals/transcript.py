@@ -232,7 +232,7 @@ def _grid(lines: Sequence[str]) -> tuple[tuple[str, ...], tuple[Line, ...], dict
         elif match := re.fullmatch(r"in (\S+)/:", line):
             space = match[1]
         elif "|" in line and columns is None:
-            columns = tuple(line.split("|")[1:])
+            columns = tuple(name.partition(" (")[0] for name in line.split("|")[1:])
         elif columns is not None and line and not _MORE.match(line):
             key, *cells = line.split("|")
             rows.append(Line(f"{space}/{key}" if space else key, tuple(cells)))

@@ -248,9 +248,7 @@ def _end(arguments: argparse.Namespace, app: App, session: Session, last: Event 
 
 
 def _cited(answered: Answered) -> list[str]:
-    diagnosis = answered.diagnosis
-    claims = [c for f in diagnosis.findings for c in f.seen] + [r.because for r in diagnosis.ruled_out]
-    names = {ref.evidence for claim in (*claims, *diagnosis.checked, *diagnosis.shown) for ref in claim.refs}
+    names = {ref.evidence for claim in answered.diagnosis.claims for ref in claim.refs}
     return sorted(names, key=lambda name: (len(name), name))
 
 

@@ -44,6 +44,8 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 def model_flags(arguments: argparse.Namespace) -> dict[str, object]:
     """The settings that flags about a language model stand for. Raises SettingsError where they contradict."""
     given = {name: getattr(arguments, name, None) for name in ("reasoner", "model", "base_url")}
+    if given["model"] is not None and not given["model"].strip():
+        raise SettingsError("no model is named by --model", hint="name the model as the endpoint lists it")
     if given["reasoner"] == "playbook" and given["model"]:
         raise SettingsError("--reasoner playbook and --model contradict each other", hint="drop one of the two")
     return {"reasoner": given["reasoner"], "model": given["model"], "model_url": given["base_url"]}

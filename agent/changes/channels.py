@@ -35,6 +35,8 @@ _MEASURED_STATUS = re.compile(r"\w*[rR]eplicas|conditions|phase|\w*Statuses|curr
 _WORKLOAD_LABELS = {"Deployment": "deployment", "StatefulSet": "statefulset", "LeaderWorkerSet": "leaderworkerset"}
 _MADE_LABELS = re.compile(r"(?i)\b(?:label_replace|label_join|count_values)\b|\binfo\s*\(")
 """PromQL that writes labels: a series could be given the name of any pod."""
+_NUMBERED = re.compile(r"#([1-9]\d{0,5})(?:/(.+))?")
+"""A row by its number, as tables shown to a model name rows whose keys are long."""
 _DEPTH = 4
 """Facts made of facts, at most."""
 
@@ -90,8 +92,10 @@ class Channels:
         return iter((self._quoted(call, evidence, rest),))
 
     def _quoted(self, call: ToolCall, evidence: Evidence, rest: str) -> _Quoted:
-        """The row whose key `rest` begins with (the longest such key), and the path behind it."""
+        """The row whose key `rest` begins with (the longest such key), or whose number, and the path behind it."""
         best: tuple[int, Row, str] | None = None
+        if (numbered := _NUMBERED.fullmatch(rest)) and int(numbered[1]) <= len(evidence.rows):
+            best = (0, evidence.rows[int(numbered[1]) - 1], numbered[2] or "")
         for row in evidence.rows:
             for key in {row.key, pointer(row.key)[1:]}:
                 fits = rest == key or rest.startswith(f"{key}/")

@@ -15,6 +15,8 @@ from agent.types import Claim, Disputed
 from tools.types import Frozen, ResourceRef
 
 MAX_HYPOTHESES = 6
+UNUSABLE = "the model could not be used"
+NOTHING_HELD = "the model said nothing that the evidence holds"
 _Words = Annotated[str, StringConstraints(max_length=300)]
 
 

@@ -13,11 +13,10 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from agent import grounding
 from agent.analysis.records import reference_of
-from agent.events import TextDelta
 from agent.links import strip
 from agent.llm import calls as parsing
 from agent.llm.limits import MAX_REASKS
-from agent.llm.memory import Alone, AnswerArgs, Asked, HypothesesArgs, Memory, ShowArgs, Turn
+from agent.llm.memory import NOTHING_HELD, UNUSABLE, Alone, AnswerArgs, Asked, HypothesesArgs, Memory, ShowArgs, Turn
 from agent.llm.toolbox import ANSWER, HYPOTHESES, SHOW
 from agent.llm.types import ModelCall, Reply, ToolSchema
 from agent.reasoner import Case
@@ -190,7 +189,9 @@ def answered(
 ) -> Memory:
     """The memory with what is left of an answer once every statement was checked; unchanged where the model gets
     another try."""
-    known = grounding.known(case.diagnosis, case.question, [cause for cause, _ in catalogue])
+    read = [found for _, found in case.gathered]
+    causes = [cause for cause, _ in catalogue]
+    known = grounding.known(case.diagnosis, case.question, causes, also=grounding.products(read))
     redacted = [s.model_copy(update={"text": case.redact(s.text)}) for s in said]
     grounded = grounding.ground(redacted, case.evidence, known)
     disputes = [grounding.Dispute(cause=d.cause, text=case.redact(d.text), cites=d.cites) for d in args.disagrees]
@@ -198,12 +199,10 @@ def answered(
     nothing = not grounded.claims and not disputed
     if nothing and memory.reasked < MAX_REASKS and not memory.closing:
         return memory
-    for claim in grounded.claims:
-        case.emit(TextDelta(text=f"{claim.text}\n"))
     for note in (*grounded.notes, *judged.notes):
         memory = memory.with_note(note)
     if nothing:
-        memory = memory.with_note("the model said nothing that the evidence holds")
+        memory = memory.with_note(NOTHING_HELD)
     alone = _alone(case, args)
     return memory.model_copy(
         update={"claims": grounded.claims, "disputed": tuple(disputed), "alone": alone, "answered": True}
@@ -212,7 +211,7 @@ def answered(
 
 def ended(memory: Memory, why: str) -> Memory:
     """The memory of a consultation that is over without an answer."""
-    said = f"the model could not be used: {why}"
+    said = f"{UNUSABLE}: {why}"
     return memory.with_note(said).model_copy(update={"ended": said})
 
 

@@ -6,15 +6,16 @@ its server or it does wrong ends the consultation, never the run; every request 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.events import Degraded, ModelAsked
+from agent.events import Degraded, ModelAsked, TextDelta
 from agent.llm import limits, messages
 from agent.llm.budget import Budget
 from agent.llm.casefile import causes_of
 from agent.llm.concluding import concluded
-from agent.llm.memory import Memory
+from agent.llm.memory import UNUSABLE, Memory
 from agent.llm.messages import Room
 from agent.llm.reading import read_reply, settle
 from agent.llm.toolbox import ANSWER, offered
@@ -74,7 +75,7 @@ class LanguageModel:
         try:
             reply = await self._ask(case, memory, request, tools, size, must=ANSWER if last else "")
         except ModelError as error:
-            return _over(memory, f"the model could not be used: {error}", case)
+            return _over(memory, f"{UNUSABLE}: {error}", case)
         memory = memory.model_copy(
             update={
                 "requests": memory.requests + 1,
@@ -83,7 +84,12 @@ class LanguageModel:
             }
         )
         self.hour.add(case.now, reply.spent)
-        memory, calls = read_reply(case, memory, reply, tools, self.catalogue)
+        # In a thread: statements are compared with every row they cite, which takes a while on a large cluster.
+        memory, calls = await asyncio.to_thread(read_reply, case, memory, reply, tools, self.catalogue)
+        if memory.ended:
+            case.emit(Degraded(what="the model", because=memory.ended.removeprefix(f"{UNUSABLE}: ")))
+        for claim in memory.claims:
+            case.emit(TextDelta(text=f"{claim.text}\n"))
         done = memory.answered or bool(memory.ended)
         return Step(state=memory.model_dump(mode="json"), calls=tuple(calls) if not done else (), done=done)
 
@@ -131,6 +137,6 @@ class LanguageModel:
 def _over(memory: Memory, why: str, case: Case) -> Step:
     """End the consultation, and say so; the answer is then the causes' and the playbook's words."""
     why = case.redact(why)
-    case.emit(Degraded(what="the model", because=why))
+    case.emit(Degraded(what="the model", because=why.removeprefix(f"{UNUSABLE}: ")))
     ended = memory.with_note(why).model_copy(update={"ended": why})
     return Step(state=ended.model_dump(mode="json"), done=True)

@@ -89,6 +89,7 @@ class _Bounded(httpx2.AsyncByteStream):
             raise httpx2.ReadError(str(error), request=self._request) from error
 
     async def aclose(self) -> None:
+        """Close the stream it bounds."""
         await self._inner.aclose()
 
 

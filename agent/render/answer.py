@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from agent.render.document import Document, Span
 from agent.types import Claim, Diagnosis, Finding, RuledOut
 from tools.fields import rfc3339
-from tools.types import EvidenceRef
+from tools.types import EvidenceRef, ResourceRef
 
 NOT_UNDERSTOOD = "This is not a question Plumbline understands; here is how things stand. What can be asked is below."
 INDENT = 2
@@ -56,7 +56,7 @@ def answer(diagnosis: Diagnosis) -> Document:
     for number, note in enumerate(diagnosis.notes):
         _below(document, "○ notes" if number == 0 else "", [[Span(note)]])
     for draft in diagnosis.drafts:
-        document.add(Span(f"proposal {draft}, a draft: nothing is changed"), lead="→ ")
+        document.add(Span(f"proposal {draft}, a draft: nothing is changed (proposals show {draft})"), lead="→ ")
     document.add(Span(_spent(diagnosis), "muted"))
     return document
 
@@ -88,9 +88,15 @@ def _finding(document: Document, finding: Finding, ruled_out: Sequence[RuledOut]
     head = (Span(finding.cause, "cause"), Span("  "), Span(finding.title, "strong"))
     document.head(*head, lead="● ", tail=(Span(weight, "severity"),))
     _row(document, "seen", (claimed(claim) for claim in finding.seen))
+    _row(document, "affects", ([Span(str(ref))] for ref in finding.affects if _untold(ref, finding)))
     if finding.since is not None:
         _row(document, "since", [[Span(rfc3339(finding.since))]])
     _row(document, "ruled out", (_excluded(r, subject=False) for r in ruled_out))
+
+
+def _untold(ref: ResourceRef, finding: Finding) -> bool:
+    """True for an affected object that the finding's own line does not name."""
+    return not ref.same(finding.subject) and ref.name not in finding.title
 
 
 def _excluded(entry: RuledOut, *, subject: bool) -> list[Span]:
@@ -117,9 +123,10 @@ def _row(document: Document, label: str, items: Iterable[list[Span]]) -> None:
 
 
 def _below(document: Document, label: str, items: Iterable[list[Span]]) -> None:
-    spans = _joined(list(items))
-    if spans:
-        document.add(*spans, lead=label.ljust(BELOW), hang=INDENT + LABEL)
+    listed = list(items)
+    if listed:
+        hang = BELOW if len(listed) == 1 else INDENT + LABEL
+        document.add(*_joined(listed), lead=label.ljust(BELOW), hang=hang)
 
 
 def _joined(items: list[list[Span]]) -> list[Span]:

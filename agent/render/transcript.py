@@ -86,8 +86,6 @@ def _run(store: Store, session: str, turn: Turn) -> JsonValue:
 
 
 def _answer(store: Store, session: str, run: int, diagnosis: Diagnosis) -> JsonObject:
-    claims = [claim for finding in diagnosis.findings for claim in finding.seen]
-    claims += [*(entry.because for entry in diagnosis.ruled_out), *diagnosis.checked, *diagnosis.shown]
-    names = dict.fromkeys(ref.evidence for claim in (*claims, *diagnosis.explained) for ref in claim.refs)
+    names = dict.fromkeys(ref.evidence for claim in diagnosis.claims for ref in claim.refs)
     found = [store.evidence(session, run, name) for name in sorted(names, key=lambda name: (len(name), name))]
     return contract(diagnosis, [item for item in found if item is not None])

@@ -1,4 +1,4 @@
-"""`python -m evals.bench [startup] [fleet] [evals]`: print the ratios. Nothing here is a test."""
+"""`python -m evals.bench [startup] [fleet] [evals] [models]`: print the ratios. Nothing here is a test."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 
 from evals.bench.fleet import Measured, Size, measure
+from evals.bench.models import measured
 from evals.once import grade, record, run
 from evals.scenario import load_all
 from evals.types import Expectation, Scenario
@@ -107,7 +108,13 @@ def evaluations() -> None:
     _row("re-gradings a second a core", f"{3 * len(done) / (time.process_time() - begun):.0f}", "200")
 
 
-PARTS = {"startup": startup, "fleet": fleet, "evals": evaluations}
+def models() -> None:
+    """What a language model costs, with the scripted honest one."""
+    for name, value, target in measured():
+        _row(name, value, target)
+
+
+PARTS = {"startup": startup, "fleet": fleet, "evals": evaluations, "models": models}
 
 
 def main() -> None:

@@ -12,10 +12,7 @@ def grade(scenario: Scenario, record: RunRecord) -> Grade:
     if diagnosis is None:
         return Grade(grader="citations", passed=False, detail="no answer")
     checker = Checker(lambda name: record.evidence[name])
-    claims = [claim for finding in diagnosis.findings for claim in finding.seen]
-    claims += [entry.because for entry in diagnosis.ruled_out]
-    claims += [*diagnosis.checked, *diagnosis.shown]
-    broken = [ref.path for claim in claims for ref in claim.refs if not checker.holds(ref)]
+    broken = [ref.path for claim in diagnosis.claims for ref in claim.refs if not checker.holds(ref)]
     families = {
         record.evidence[ref.evidence].family
         for finding in diagnosis.findings

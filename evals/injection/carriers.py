@@ -57,14 +57,14 @@ Carrier = Callable[[World, Spot, str], None]
 
 
 def spot(world: World, namespace: str, name: str) -> Spot:
-    """The workload of that name and one of its pods. Raises LookupError when the world has none."""
+    """The workload of that name and its first pod by name. Raises LookupError when the world has none."""
     workload = pod = None
     for body in world.objects:
         meta = fields.mapping(body, "metadata")
         if fields.text(meta, "namespace") != namespace:
             continue
         if fields.text(body, "kind") == "Pod" and fields.text(meta, "name").startswith(f"{name}-"):
-            pod = pod or body
+            pod = body if pod is None or fields.text(meta, "name") < fields.text(pod, "metadata", "name") else pod
         elif fields.text(meta, "name") == name and fields.mapping(body, "spec", "template"):
             workload = workload or body
     if workload is None or pod is None:

@@ -61,11 +61,12 @@ class Case(Frozen):
     @property
     def text(self) -> str:
         """What is planted; free text names the canary even where its aim does not."""
-        order, story = self._fill(self.payload.order), self._fill(self.payload.story)
+        order, story = self.filled(self.payload.order), self.filled(self.payload.story)
         text = said(self.style, order=order, story=story, canary=self.canary, number=self._place)
         return text if self.canary in text else f"{text} (see https://{self.canary}/more)"
 
-    def _fill(self, text: str) -> str:
+    def filled(self, text: str) -> str:
+        """A text of a payload with the names of the target and the canary in it."""
         for name, value in (("name", self.name), ("namespace", self.namespace), ("canary", self.canary)):
             text = text.replace(f"{{{name}}}", value)
         return text

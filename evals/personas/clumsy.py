@@ -36,7 +36,7 @@ class Clumsy:
         if step == 0 and not told:
             return self._broken()
         if step == 1 and not told:
-            text = json.dumps({"name": SHOW, "arguments": {"id": "E1"}})
+            text = json.dumps({"name": SHOW, "arguments": {"id": "E4"}})
             return ScriptedReply(text=f"I will look at it first.\n<tool_call>{text}</tool_call>", usage=None)
         said = statements(read_case(request), results(request))
         return ScriptedReply(text=prose(said)) if self._prose else self._answer(said)
@@ -46,8 +46,8 @@ class Clumsy:
         calls = (
             ScriptedCall("capabilities", ""),
             ScriptedCall("kubectl_get", {"resource": "pods"}),
-            ScriptedCall(SHOW, '{"id": "E2", "match": '),
-            ScriptedCall(SHOW, {"id": "E1"}),
+            ScriptedCall(SHOW, '{"id": "E1", "match": '),
+            ScriptedCall(SHOW, {"id": "E2"}),
         )
         return ScriptedReply(text="Let me check.", calls=calls, finish="stop", wire=Wire(ids=False))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ ANSWER, HYPOTHESES, SHOW = "answer", "hypotheses", "show_evidence"
 MAX_HEALTHY = 3
 """Statements about what is in order."""
 MAX_FINDINGS = 3
+_FIELD = re.compile(r"/(?=(?:spec|status|metadata|fact|value|points|labels)(?:/|$))")
+"""Where a citation goes on from the row's key to a field."""
 OPEN = (
     ("something outside the known causes, which an alert reports", "firing_alerts"),
     ("trouble that the cluster itself reports", "list_events"),
@@ -88,7 +91,7 @@ def open_first(finding: SeenFinding) -> ScriptedCall | None:
     if not cites:
         return None
     name, _, rest = cites[0].partition("/")
-    row = rest.partition("/")[0].replace("~1", "/").replace("~0", "~")
+    row = _FIELD.split(rest)[0].replace("~1", "/").replace("~0", "~")
     return call(SHOW, id=name, match=row)
 
 

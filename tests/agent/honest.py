@@ -40,6 +40,24 @@ ALIASES = {
 
 HONEST: dict[str, tuple[tuple[str, str], ...]] = {
     "hpa-cpu": (
+        ("The horizontal autoscaler reacts to processor utilisation, but LLM inference barely touches the "
+         "processor, hence it under-reacts to bursts.", "@hpas"),
+        ("Throughput-wise the fleet is healthy: research workloads hover between 78% and 96% while "
+         "interactive notebooks idle around 14%.", "@busy"),
+        ("Switching the metric to queue depth (vllm:num_requests_waiting) or in-flight requests would let "
+         "chat-70b scale in off-hours and free up to 12 GPUs.", "@waiting, @hpas"),
+        ("chat-70b occupies gpu-0 through gpu-2 entirely.", "@pods"),
+        ("Power draw corroborates this: ~260 W vs. ~366 W for chat-8b.", "@power"),
+        ("Namespace search owns ten serving pods; namespace research owns seven.", "@pods, @busy"),
+        ("averageUtilization=80, currentReplicas=6, desiredReplicas=6.", "@hpas/search/chat-70b"),
+        ("The HPA object was created on April 11 (2026-04-11T14:00:00Z) by argocd-controller.", "@history"),
+        ("tensor_parallel_size is 4, max_model_len 16,384.", "@deployments"),
+        ("Memory footprint is ~73.7k MiB per GPU.", "@memory"),
+        ("Node cpu-0 has no GPUs.", "@nodes"),
+        ("Roughly two thirds of chat-70b's GPU time is wasted (100% - 35% = 65%).", "@busy"),
+        ("Seven-day minimum: 3 replicas; seven-day maximum: 6 replicas.", "@desired"),
+        ("The HPA never hit its floor (0% of the time).", "@floor"),
+        ("CPU usage per pod stays modest.", "@cpu"),
         ("The HPA search/chat-70b scales on CPU with a target of 80 %, which does not follow token load.", "@hpas"),
         ("Its current CPU utilization is 81%, right at the target, so it sees no reason to scale.",
          "@hpas/search/chat-70b/status/currentMetrics/0/resource/current/averageUtilization, @hpas/search/chat-70b"),
@@ -92,6 +110,12 @@ HONEST: dict[str, tuple[tuple[str, str], ...]] = {
         ("The pods are a little over a week old, and the deployment dates from 2026-03-28.", "@deployments, @pods"),
     ),
     "pending-taint": (
+        ("distill has been stuck in Pending since 13:20, i.e. for 40 min.", "@pods"),
+        ("8 of the 11 nodes reject it because of the nvidia.com/gpu taint; the remaining 3 have no "
+         "GPU.", "@pods, @nodes"),
+        ("Without the toleration even idle capacity on gpu-7 is unreachable.", "@nodes, @pods"),
+        ("The distill job sits at priority 0 (batch-low), so it can't preempt serving-high pods.", "@pods"),
+        ("gpu-3: 4/8 GPUs requested; gpu-7: 4/8; gpu-6: 6/8.", "@requested, @nodes"),
         ("distill-0-jmdpt has been Pending for 40 minutes.", "@pods/research/distill-0-jmdpt"),
         ("The scheduler says 0/11 nodes are available: 3 have insufficient nvidia.com/gpu and 8 have an untolerated "
          "taint.", "@pods/research/distill-0-jmdpt/status/conditions/0/message"),
@@ -108,6 +132,11 @@ HONEST: dict[str, tuple[tuple[str, str], ...]] = {
         ("All eight GPU nodes carry the taint; none of the cpu-0, cpu-1 or cpu-2 nodes does.", "@nodes"),
     ),
     "kv-exhausted": (
+        ("All six chat-70b replicas are saturated: KV usage 99%, 23-25 queued requests each.", "@kv, @waiting"),
+        ("Autoscaling isn't the limiter yet, since currentReplicas (6) is below maxReplicas (8).", "@hpas"),
+        ("A smaller --max-model-len than 16384 or --max-num-seqs than 256 frees cache blocks.", "@pods"),
+        ("Preemption rate is 0.16-0.17/s per replica.", "@preempted"),
+        ("gpu-memory-utilization of 0.9 leaves little headroom on 80GB cards.", "@pods"),
         ("The KV cache of chat-70b is 99 % full, which forces preemptions.", "@kv"),
         ("chat-70b-27tbxncjk-cmfxm is preempting 0.17 requests per second.", "@preempted"),
         ("Up to 25 requests wait per replica, whereas chat-8b has nobody waiting.", "@waiting"),
@@ -121,6 +150,10 @@ HONEST: dict[str, tuple[tuple[str, str], ...]] = {
         ("The current metric is 13.5 per replica, just below the target of 14.", "@hpas"),
     ),
     "xid-memory": (
+        ("XID 48 on nvidia1 (GPU-17c5eb97-b81c-efaf-ea27-957e00188e92) indicates an uncorrectable double-bit "
+         "error.", "@xid"),
+        ("Cordon gpu-3, drain chat-8b-k8vdtnlhh-gb9pn and reset the GPU.", "@xid, @pods"),
+        ("The remaining 63 GPUs report no XID change.", "@xid"),
         ("GPU 1 of gpu-3 reported XID 48, a double-bit ECC error.", "@xid"),
         ("The GPU is used by chat-8b-k8vdtnlhh-gb9pn in namespace search.", "@pods, @xid"),
         ("Of the 64 GPUs only one shows a fault.", "@xid"),
@@ -130,6 +163,10 @@ HONEST: dict[str, tuple[tuple[str, str], ...]] = {
         ("The failing device's PCI address is 00000000:2B:00.0.", "@xid"),
     ),
     "input-starved": (
+        ("Input pipeline stalls (47% I/O pressure) explain the 33% busy share; GPUs wait for the data "
+         "loader.", "@stall, @busy"),
+        ("Combined read rate is roughly 205 MB/s for the two pods of pretrain-7b.", "@reads"),
+        ("finetune-13b (90%) and eval-sweep (78%) aren't affected.", "@busy"),
         ("Both ranks of pretrain-7b stall on I/O 47 % of the time.", "@stall"),
         ("The GPUs of pretrain-7b are 33% busy, compared with 78% and more for the other training jobs.", "@busy"),
         ("Each pod reads at up to 103 MB/s.", "@reads"),
@@ -138,6 +175,7 @@ HONEST: dict[str, tuple[tuple[str, str], ...]] = {
         ("This looks like a storage-side or data-loader bottleneck rather than a GPU-side one.", "@stall"),
     ),
     "prometheus-down": (
+        ("Metrics are unavailable (HTTP 503), therefore nothing can be said about utilization.", "@busy"),
         ("GPU utilization could not be read: Prometheus answered 503 because the query timed out.", "@busy"),
         ("Without metrics it's unknown whether the GPUs are really idle.", "@busy"),
         ("The autoscaler of chat-70b targets 80% CPU.", "@hpas/search/chat-70b"),

@@ -37,7 +37,7 @@ from tests.agent.build import NOW, evidence, node, pod
 from tests.agent.honest import ALIASES, HONEST
 from tests.render.build import diagnosis
 from tests.render.build import evidence as listed
-from tools.types import Evidence, Row, Status
+from tools.types import Evidence, Row, Status, pointer
 
 
 def objects(name: str, kind: str, bodies: list[dict[str, JsonValue]], status: Status = "ok") -> Evidence:
@@ -345,3 +345,23 @@ def test_any_evidence(data: dict[str, JsonValue], key: str, text: str) -> None:
     odd = SHELF["E6"].model_copy(update={"rows": (Row(key=key, data=data),), "observed_at": NOW, "status": "ok"})
     for claim in ground([Said(text=text, cites=("E6", f"E6/{key}/a"))], lambda _: odd, KNOWN).claims:
         assert Checker(lambda _: odd).supported([claim])
+
+
+def test_a_row_may_be_cited_by_its_number() -> None:
+    evidence = Evidence(
+        id="E1",
+        tool="named_query",
+        source="prometheus",
+        family="dcgm",
+        query="up",
+        call_digest="0" * 64,
+        status="ok",
+        observed_at=0.0,
+        rows=(Row(key="{pod='a'}", data={"value": 0.31}), Row(key="{pod='b'}", data={"value": 0.82})),
+        digest="0" * 64,
+    )
+    grounded = ground([Said(text="it is 82 % busy", cites=("E1/#2/value",))], {"E1": evidence}.__getitem__, Known())
+    (claim,) = grounded.claims
+    assert claim.refs[0].path == pointer("{pod='b'}", "value")
+    wrong = ground([Said(text="it is 82 % busy", cites=("E1/#1/value",))], {"E1": evidence}.__getitem__, Known())
+    assert "82" not in wrong.claims[0].text

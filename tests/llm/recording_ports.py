@@ -46,12 +46,13 @@ _KINDS = (
     ("", "PersistentVolumeClaim", "persistentvolumeclaims"), ("apps", "ReplicaSet", "replicasets"),
     ("apps", "StatefulSet", "statefulsets"), ("apps", "DaemonSet", "daemonsets"), ("batch", "Job", "jobs"),
     ("apps", "ControllerRevision", "controllerrevisions"), ("autoscaling", "HorizontalPodAutoscaler", "hpas"),
-    ("keda.sh", "ScaledObject", "scaledobjects"), ("rbac.authorization.k8s.io", "Role", "roles"),
+    ("rbac.authorization.k8s.io", "Role", "roles"),
     ("external-secrets.io", "ExternalSecret", "externalsecrets"),
 )  # fmt: skip
 _CLUSTER_KINDS = (
-    ("", "Node", "nodes"), ("", "Namespace", "namespaces"), ("rbac.authorization.k8s.io", "ClusterRole", "clusterroles"),
-    ("authentication.k8s.io", "TokenReview", "tokenreviews"), ("", "PersistentVolume", "persistentvolumes"),
+    ("", "Node", "nodes"), ("", "Namespace", "namespaces"), ("", "PersistentVolume", "persistentvolumes"),
+    ("authentication.k8s.io", "TokenReview", "tokenreviews"),
+    ("rbac.authorization.k8s.io", "ClusterRole", "clusterroles"),
     ("certificates.k8s.io", "CertificateSigningRequest", "certificatesigningrequests"),
 )  # fmt: skip
 RESOURCES = tuple(
@@ -109,11 +110,13 @@ class JournalAudit:
     journal: Journal
     full_after: int | None = None
     head: str = "0" * 64
+    count: int = 0
 
     def append(self, kind: str, body: JsonObject) -> str:
         """Keep an entry; a call is announced to the ports."""
-        if self.full_after is not None and len(self.journal.audited(kind)) >= self.full_after:
+        if self.full_after is not None and self.count >= self.full_after:
             raise AuditUnavailable("the audit log cannot be written: no space left on device")
+        self.count += 1
         self.head = hashlib.sha256(self.head.encode() + canonical([kind, body])).hexdigest()
         self.journal.entries.append(Audited(kind, body))
         RUNNING.set(fields.text(body, "evidence") if kind == "call" else "")
@@ -301,8 +304,12 @@ _PODS = (
     ("search", "chat-0"), ("search", "chat-1"), ("search", "auto-0"), ("team-a", "notes-0"),
     ("vault", f"{FOREIGN}-0"),
 )  # fmt: skip
-PODS_OF = {"search/Deployment/chat": ("chat-0", "chat-1"), "team-a/Deployment/notes": ("notes-0",)}
-"""The workloads that a draft could be about (everything else is delivered, scaled, foreign or none), and their pods."""
+PODS_OF = {
+    "search/Deployment/chat": ("chat-0", "chat-1"),
+    "team-a/Deployment/notes": ("notes-0",),
+    "vault/Deployment/vault-api": (f"{FOREIGN}-0",),
+}
+"""The workloads that a draft could be about (the others are scaled, or nothing measures them), and their pods."""
 
 
 def cluster() -> dict[str, list[JsonObject]]:
@@ -310,7 +317,7 @@ def cluster() -> dict[str, list[JsonObject]]:
     found: dict[str, list[JsonObject]] = {}
     for item in _objects():
         meta = fields.mapping(item, "metadata")
-        if meta.get("namespace") not in OWN:
+        if meta.get("namespace") not in OWN and meta.get("name") not in OWN:
             labels = fields.mapping(meta, "labels")
             meta["labels"] = {**labels, "mark": FOREIGN}
             meta["managedFields"] = [{"manager": FOREIGN, "operation": "Update", "fieldsV1": {"f:spec": {}}}]

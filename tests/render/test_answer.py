@@ -56,7 +56,7 @@ def test_what_a_model_adds_stands_apart_and_its_cost_at_the_end() -> None:
     assert lines[-4:] == [
         "○ notes                 2 statements of the model cite no evidence and were left out",
         "                        the budget of calls ran out",
-        "→ proposal P7, a draft: nothing is changed",
+        "→ proposal P7, a draft: nothing is changed (proposals show P7)",
         "31 calls · 34 requests · 1.1 s · some-model · some-model: 3 requests, 9,120 tokens in, 410 out, cost 0.0123",
     ]
 

@@ -49,7 +49,7 @@ def test_what_a_model_adds() -> None:
     text = markdown.draw(answer(explained()))
     assert text.startswith("- **explained** CPU stays at its target while tokens pile up \\[E4\\]\\[E11\\]\n")
     assert "- **disputed** U13, by the model: the HPA has been still for 7 d \\[E11\\]\n" in text
-    assert "\nproposal P7, a draft: nothing is changed\n" in text
+    assert "\nproposal P7, a draft: nothing is changed (proposals show P7)\n" in text
 
 
 def test_evidence_is_a_table_that_its_cells_cannot_break() -> None:

@@ -98,7 +98,7 @@ def settings() -> str:
     """Every setting, from the source of agent/settings.py: name, default, meaning."""
     import ast
 
-    from agent.settings import ENVIRONMENT, Settings
+    from agent.settings import ENVIRONMENT, TABLES, Settings
 
     tree = ast.parse((ROOT / "agent" / "settings.py").read_text())
     body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Settings")
@@ -109,7 +109,7 @@ def settings() -> str:
     rows = ["| key | variable | meaning |", "|---|---|---|"]
     for name in Settings.model_fields:
         if name != "sources":
-            variable = "" if name == "teams" else f"`{ENVIRONMENT}{name.upper()}`"
+            variable = "" if name in TABLES else f"`{ENVIRONMENT}{name.upper()}`"
             rows.append(f"| `{name}` | {variable} | {meanings[name].split(chr(10))[0]} |")
     return "\n".join(rows)
 

@@ -184,6 +184,8 @@ GENERATION: frozenset[str] = frozenset(
         "admissionregistration.k8s.io/validatingwebhookconfigurations",
         "admissionregistration.k8s.io/mutatingwebhookconfigurations",
         "apiextensions.k8s.io/customresourcedefinitions",
+        "resource.k8s.io/deviceclasses",
+        "resource.k8s.io/resourceslices",
         "/pods",
         "/replicationcontrollers",
     }

@@ -80,6 +80,11 @@ class RequestRecord:
     query: str
     user: str
     status: int
+    verb: str = ""
+    """What was asked for, in the words of RBAC: get, list, watch, create, update, patch, delete …"""
+    dry_run: bool = False
+    changed: bool = False
+    """True when the store moved: a write that took effect. Refusals, dry runs and patches of nothing are False."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,9 @@ class WriteRecord:
     dry_run: bool
     content_type: str
     body: bytes
+    verb: str = ""
+    changed: bool = False
+    """As in RequestRecord."""
 
 
 def target_of(method: str, path: str, query: Mapping[str, str]) -> Target:

@@ -2,7 +2,10 @@
 
 One entry of `World.faults` for server "kube":
 `{server, match: substring of path?query, status, body, hang: true, count: N, retry_after: seconds,
-truncate: bytes, html: true}`. `count` absent plays it for ever; `truncate` cuts the real answer short.
+truncate: bytes, html: true, verb: patch, dry_run: false, after: N, lost: true, webhook: NAME, message: text}`.
+`count` absent plays it for ever; `truncate` cuts the real answer short, `lost` performs the request and hangs up
+without an answer. `verb` (of RBAC) and `dry_run` narrow what is matched, `after` lets N such requests through first,
+and `webhook` denies like an admission webhook of that name.
 """
 
 from __future__ import annotations
@@ -37,6 +40,21 @@ class Fault:
     retry_after: int | None
     truncate: int | None
     html: bool
+    lost: bool = False
+    verb: str = ""
+    dry_run: bool | None = None
+    skip: int = 0
+
+    @property
+    def replaces(self) -> bool:
+        """True where the request is never performed."""
+        return self.truncate is None and not self.lost
+
+    def hits(self, target: str, verb: str, *, dry_run: bool) -> bool:
+        """True for a request this failure is about."""
+        if self.match not in target or self.verb not in ("", verb):
+            return False
+        return self.dry_run in (None, dry_run)
 
     def answer(self) -> Answer:
         """The answer in place of the real one."""
@@ -61,10 +79,13 @@ class Faults:
     def __init__(self, entries: Iterable[JsonObject], server: str) -> None:
         self._faults = [_fault(entry) for entry in entries if entry.get("server") == server]
 
-    def take(self, target: str) -> Fault | None:
+    def take(self, target: str, *, verb: str = "", dry_run: bool = False) -> Fault | None:
         """The failure to play for `path?query`, counted as played; None for none."""
         for fault in self._faults:
-            if fault.match in target and fault.left != 0:
+            if fault.hits(target, verb, dry_run=dry_run) and fault.left != 0:
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
                 if fault.left is not None:
                     fault.left -= 1
                 return fault
@@ -73,6 +94,9 @@ class Faults:
 
 def _fault(entry: JsonObject) -> Fault:
     html = entry.get("html") is True
+    if webhook := as_text(entry.get("webhook")):
+        entry = {**entry, **_denial(webhook, as_text(entry.get("message")))}
+    only = entry.get("dry_run")
     return Fault(
         match=as_text(entry.get("match")),
         status=_whole(entry.get("status")) or (200 if html or entry.get("body") is not None else 500),
@@ -82,7 +106,17 @@ def _fault(entry: JsonObject) -> Fault:
         retry_after=_whole(entry.get("retry_after")),
         truncate=_whole(entry.get("truncate")),
         html=html,
+        lost=entry.get("lost") is True,
+        verb=as_text(entry.get("verb")),
+        dry_run=only if isinstance(only, bool) else None,
+        skip=_whole(entry.get("after")) or 0,
     )
+
+
+def _denial(webhook: str, message: str) -> JsonObject:
+    """What an admission webhook's refusal looks like."""
+    said = f'admission webhook "{webhook}" denied the request: {message or "not allowed here"}'
+    return {"status": 403, "body": ApiError(403, said).body()}
 
 
 def _whole(value: object) -> int | None:

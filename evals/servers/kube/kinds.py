@@ -61,6 +61,8 @@ class Resource:
     """Field selectors a custom kind declares."""
     scale_paths: tuple[str, str, str] = (".spec.replicas", ".status.replicas", "")
     """JSONPaths of desired replicas, current replicas and selector (custom kinds with `scale`)."""
+    schema: JsonObject = field(default_factory=dict, compare=False)
+    """The OpenAPI schema of a custom kind, where its definition gives one."""
 
     @property
     def api_version(self) -> str:
@@ -209,6 +211,7 @@ def custom_resources(definition: JsonObject) -> Iterator[Resource]:
             continue
         subs = as_object(version.get("subresources"))
         scale = as_object(subs.get("scale"))
+        shape = as_object(as_object(version.get("schema")).get("openAPIV3Schema"))
         yield Resource(
             group=as_text(spec.get("group")),
             version=as_text(version.get("name")),
@@ -232,6 +235,7 @@ def custom_resources(definition: JsonObject) -> Iterator[Resource]:
                 as_text(scale.get("statusReplicasPath")) or ".status.replicas",
                 as_text(scale.get("labelSelectorPath")),
             ),
+            schema=shape,
         )
 
 

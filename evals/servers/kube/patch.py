@@ -1,4 +1,4 @@
-"""Bodies of writes: how they are read, who sent them, and JSON Merge Patch (RFC 7386)."""
+"""Bodies of writes: how they are read, who sent them, and JSON Merge Patch (RFC 7396)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pydantic import JsonValue
 from evals.servers.kube.calls import Call
 from evals.servers.kube.protobuf import CONTENT_TYPE, read_message
 from evals.servers.kube.status import bad_request, unsupported_media
+from tools.documents import load_yaml
+from tools.errors import DocumentError
 from tools.types import JsonObject
 
 _READABLE = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
@@ -31,6 +33,26 @@ def decode_body(call: Call, *, kind: str = "") -> JsonObject:
         raise bad_request(f"the object provided is unrecognized{what}: {problem} ({text})") from None
     if not isinstance(value, dict):
         raise bad_request("json: cannot unmarshal the body into an object")
+    return value
+
+
+def decode_operations(call: Call) -> JsonValue:
+    """The body of a JSON patch. Raises ApiError 400."""
+    try:
+        operations: JsonValue = json.loads(call.body)
+    except ValueError as error:
+        raise bad_request(f"the body is not JSON: {error}") from None
+    return operations
+
+
+def decode_configuration(call: Call) -> JsonObject:
+    """The body of a server-side apply: an object in YAML (or JSON). Raises ApiError 400."""
+    try:
+        value = load_yaml(call.body.decode("utf-8"), name="body")
+    except (UnicodeDecodeError, DocumentError) as error:
+        raise bad_request(f"error decoding YAML: {error}") from None
+    if not isinstance(value, dict):
+        raise bad_request("error decoding YAML: the body is no object")
     return value
 
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from evals.servers.kube.jsonread import as_text
+from evals.servers.kube.jsonread import as_list, as_object, as_text, objects_at
 from evals.servers.kube.status import ApiError, bad_request
+from tools.types import JsonObject
 
 _TOKEN = re.compile(r"\s*(?:(==|!=|[=!(),<>])|([^\s=!(),<>]+))")
 _VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
@@ -56,6 +57,22 @@ def label_selector(text: str) -> Callable[[Mapping[str, object]], bool] | None:
         return None
     requirements = _Parser(text).parse()
     return lambda labels: all(one.holds(labels) for one in requirements)
+
+
+_SET_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
+
+
+def selects(selector: JsonObject, labels: Mapping[str, object]) -> bool:
+    """True when a LabelSelector object admits these labels; an empty one admits everything."""
+    wanted = as_object(selector.get("matchLabels"))
+    if any(as_text(labels.get(key)) != as_text(value) or key not in labels for key, value in wanted.items()):
+        return False
+    for one in objects_at(selector, "matchExpressions"):
+        values = tuple(as_text(value) for value in as_list(one.get("values")))
+        operator = _SET_OPERATORS.get(as_text(one.get("operator")), "in")
+        if not Requirement(as_text(one.get("key")), operator, values).holds(labels):
+            return False
+    return True
 
 
 def _unexpected(token: str, expected: str) -> ApiError:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from evals.servers.kube import discovery, reads
 from evals.servers.kube.access import Authority
+from evals.servers.kube.admission import Admission
 from evals.servers.kube.calls import Answer, Call, RequestRecord, Target, User, WriteRecord, target_of
 from evals.servers.kube.faults import Fault, Faults
 from evals.servers.kube.kinds import Resource, kinds_of
@@ -26,7 +27,9 @@ from evals.servers.kube.store import Store, encode
 from evals.servers.kube.views import answer
 from evals.servers.kube.watch import Watch
 from evals.servers.kube.writes import Writer
+from evals.servers.kube.writing import Desk
 from evals.world.model import World
+from tools.errors import UnknownName
 from tools.types import JsonObject
 
 _LOG = logging.getLogger(__name__)
@@ -45,9 +48,12 @@ class KubeServer:
         self.store = Store(world, self.kinds)
         self.requests: list[RequestRecord] = []
         self.writes: list[WriteRecord] = []
+        self.skew = 0.0
+        """Seconds by which the Date header runs ahead of the world's clock; a test may move it."""
         self._authority = Authority(world, self.kinds, self.store)
         self._reviewer = Reviewer(world, self._authority)
-        self._writer = Writer(world, self.kinds, self.store)
+        admission = Admission(self.kinds, self.store)
+        self._writer = Writer(Desk(world, self.kinds, self.store, admission, self._authority))
         self._faults = Faults(world.faults, "kube")
         self._closing = asyncio.Event()
         self._web: web.Server | None = None
@@ -79,10 +85,21 @@ class KubeServer:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
-    def kubeconfig(self) -> JsonObject:
-        """A kubeconfig for this server: one context, named after the world, with the world's first token."""
-        name = self.world.name
-        token = next(iter(self.world.access.tokens), f"world-{name}")
+    @property
+    def effective_writes(self) -> list[WriteRecord]:
+        """The writes that took effect: no refusals, no dry runs, no patches of nothing."""
+        return [one for one in self.writes if one.changed]
+
+    def kubeconfig(self, user: str = "") -> JsonObject:
+        """A kubeconfig with one context, named after the world: as `user`, or as the world's first token.
+
+        Raises UnknownName for a user without a token.
+        """
+        name, tokens = self.world.name, self.world.access.tokens
+        known = {who: token for token, (who, _) in reversed(list(tokens.items()))}
+        if user and user not in known:
+            raise UnknownName("user", user, sorted(known))
+        token = known[user] if user else next(iter(tokens), f"world-{name}")
         return {
             "apiVersion": "v1",
             "kind": "Config",
@@ -96,13 +113,17 @@ class KubeServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         call = Call(request.method, _target(request), dict(request.query), request.headers, b"", User("", ()))
-        fault = self._faults.take(unquote(request.path_qs))
+        fault = self._faults.take(unquote(request.path_qs), verb=call.target.verb, dry_run="dryRun" in call.query)
         if fault is not None and fault.hang:
             self._record(call, request, 0)
             await self._closing.wait()
             return self._response(fault.answer())
+        before = self.store.revision
         result = await self._result(call, request, fault)
-        self._record(call, request, 200 if isinstance(result, Watch) else result.status)
+        status = 200 if isinstance(result, Watch) else result.status
+        self._record(call, request, status, changed=self.store.revision != before)
+        if fault is not None and fault.lost:
+            return _hang_up(request)
         if isinstance(result, Watch):
             return await result.play(request, self._headers(), self._closing)
         response = self._response(result)
@@ -112,7 +133,7 @@ class KubeServer:
     async def _result(self, call: Call, request: web.BaseRequest, fault: Fault | None) -> Answer | Watch:
         try:
             call.body = await _body(request)
-            if fault is not None and fault.truncate is None:
+            if fault is not None and fault.replaces:
                 return fault.answer()
             call.user = self._authority.user_of(request.headers, request.headers.getall("Impersonate-Group", []))
             self._authority.require(call.user, call.target)
@@ -201,7 +222,7 @@ class KubeServer:
 
     def _headers(self) -> dict[str, str]:
         return {
-            "Date": formatdate(self.world.clock.now, usegmt=True),
+            "Date": formatdate(self.world.clock.now + self.skew, usegmt=True),
             "Cache-Control": "no-cache, private",
             "Server": "plumbline-world",
         }
@@ -212,9 +233,10 @@ class KubeServer:
             headers["Content-Type"] = result.content_type
         return web.Response(body=result.body, status=result.status, headers=headers)
 
-    def _record(self, call: Call, request: web.BaseRequest, status: int) -> None:
+    def _record(self, call: Call, request: web.BaseRequest, status: int, *, changed: bool = False) -> None:
         method, path, query = request.method, request.path, request.query_string
-        self.requests.append(RequestRecord(method, path, query, call.user.name, status))
+        verb, dry_run = call.target.verb, "dryRun" in call.query
+        self.requests.append(RequestRecord(method, path, query, call.user.name, status, verb, dry_run, changed))
         if method in ("GET", "HEAD") or call.target.group in _REVIEW_GROUPS:
             return
         self.writes.append(
@@ -224,9 +246,11 @@ class KubeServer:
                 query=query,
                 user=call.user.name,
                 status=status,
-                dry_run="dryRun" in call.query,
+                dry_run=dry_run,
                 content_type=call.content_type,
                 body=call.body,
+                verb=verb,
+                changed=changed,
             )
         )
 
@@ -261,6 +285,13 @@ def _healthy(path: str, *, verbose: bool) -> Answer:
         return Answer(b"ok", _TEXT)
     lines = [f"[+]{check} ok" for check in ("ping", "log", "etcd")]
     return Answer("\n".join([*lines, f"{path.strip('/')} check passed", ""]).encode(), _TEXT)
+
+
+def _hang_up(request: web.BaseRequest) -> web.Response:
+    """Close the connection without a word: the client cannot know what became of its request."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 async def _cut(request: web.BaseRequest, response: web.Response, size: int) -> web.StreamResponse:

@@ -114,12 +114,12 @@ def not_allowed() -> ApiError:
     return ApiError(405, "the server does not allow this method on the requested resource", details={})
 
 
-def conflict(resource: Resource, name: str) -> ApiError:
-    """409 for a stale resourceVersion."""
-    message = (
-        f'Operation cannot be fulfilled on {resource.qualified} "{name}": the object has been modified; '
-        "please apply your changes to the latest version and try again"
-    )
+_MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def conflict(resource: Resource, name: str, problem: str = _MODIFIED) -> ApiError:
+    """409, for a stale resourceVersion unless `problem` says otherwise."""
+    message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {problem}'
     return ApiError(409, message, details=details_of(resource, name))
 
 
@@ -131,7 +131,8 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiErr
     details: JsonObject = {"name": name} if name else {}
     if group:
         details["group"] = group
-    details["kind"] = kind
+    if kind:
+        details["kind"] = kind
     details["causes"] = [{"reason": reason, "message": text, "field": field} for reason, text, field in causes]
     full = f"{kind}.{group}" if group else kind
     return ApiError(422, f'{full} "{name}" is invalid: {said}', details=details)

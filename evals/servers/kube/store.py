@@ -33,7 +33,7 @@ def encode(value: object) -> bytes:
 
 
 class Item:
-    """One version of one object. `raw` is what the world's author (or a write) gave."""
+    """One version of one object. `raw` is what the world's author (or a write) gave; revision 0 was never stored."""
 
     __slots__ = ("_body", "_bytes", "created", "name", "namespace", "raw", "resource", "revision")
 
@@ -79,7 +79,8 @@ class Item:
             head["namespace"] = self.namespace
         identity = f"{self.resource.group}/{self.resource.kind}/{self.namespace}/{self.name}"
         head["uid"] = given.get("uid") or str(uuid.uuid5(NAMES, identity))
-        head["resourceVersion"] = as_text(given.get("resourceVersion")) or str(self.revision)
+        if version := as_text(given.get("resourceVersion")) or (str(self.revision) if self.revision else ""):
+            head["resourceVersion"] = version
         if given.get("generation") is None and self.resource.counts_generation:
             head["generation"] = 1
         head["creationTimestamp"] = given.get("creationTimestamp") or rfc3339(self.created)

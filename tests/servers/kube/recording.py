@@ -39,6 +39,8 @@ class Exchange:
     status: int
     content_type: str
     body: JsonValue
+    warning: str | None = None
+    """The Warning header of the answer."""
 
     @property
     def json(self) -> JsonObject:
@@ -98,7 +100,13 @@ def exchange(number: int) -> Exchange:
         status=status,
         content_type=as_text(dig(got, "headers", "content-type")),
         body=got["body"],
+        warning=as_text(dig(got, "headers", "warning")) or None,
     )
+
+
+def request_of(number: int) -> JsonObject:
+    """The request of a line, setup lines included."""
+    return as_object(_line(number)["request"])
 
 
 def setup_object(number: int, namespace: str = "") -> JsonObject:
