@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import vcr  # type: ignore[import-untyped]
+import vcr
 from pydantic import JsonValue
-from vcr.record_mode import RecordMode  # type: ignore[import-untyped]
-from vcr.request import Request  # type: ignore[import-untyped]
+from vcr.record_mode import RecordMode
+from vcr.request import Request
 
 from tools.types import JsonObject, canonical
 

@@ -53,8 +53,8 @@ class Hour:
         self.store.spend(now, spent.input + spent.output)
 
 
-def closing(memory: Memory, budget: Budget, meter: Meter) -> str:
-    """Why only an answer is wanted now; "" while the model may go on."""
+def closing(memory: Memory, budget: Budget, meter: Meter, size: int) -> str:
+    """Why only an answer is wanted now, a request of `size` tokens being due; "" while the model may go on."""
     if meter.calls >= meter.budget.calls:
         return f"all {meter.budget.calls} calls of this question are used"
     if meter.remaining < LAST_SECONDS:
@@ -65,7 +65,7 @@ def closing(memory: Memory, budget: Budget, meter: Meter) -> str:
         return "its calls could not be read"
     if memory.barren >= MAX_BARREN:
         return "the same things were asked again"
-    if budget.share(memory.spent) >= CLOSE_AT:
+    if budget.share(memory.spent, size) >= CLOSE_AT:
         return "the budget of this question is nearly used"
     return ""
 

@@ -28,8 +28,8 @@ async def open_reasoner(
 ) -> AsyncIterator[LanguageModel]:
     """The reasoner, its connections closed when done. Raises SettingsError for what the user must mend."""
     port = open_port(settings)
-    if key := settings.model_key.get_secret_value():
-        redactor.learn(key, kind="model-key")
+    for secret in (settings.model_key.get_secret_value(), *settings.model_headers.values()):
+        redactor.learn(secret, kind="model-key")
     try:
         yield LanguageModel(
             port=reporting.traced(port),

@@ -63,10 +63,11 @@ class LanguageModel:
         """One request to the model and what follows from it."""
         memory = settle(Memory.model_validate(state) if state else Memory(), case)
         tools = offered(case.tools, alone=not case.judged, small=self.room.small)
-        why = limits.closing(memory, self.budget, case.meter)
-        last = why or memory.nudge
-        request = messages.build(case, memory, tools, self.room, causes=causes_of(self.catalogue), why=last)
-        size = messages.size_of(request, tools)
+        causes = causes_of(self.catalogue)
+        request = messages.build(case, memory, tools, self.room, causes=causes, why=memory.nudge)
+        if why := limits.closing(memory, self.budget, case.meter, messages.size_of(request, tools)):
+            request = messages.build(case, memory, tools, self.room, causes=causes, why=why)
+        size, last = messages.size_of(request, tools), why or memory.nudge
         if stop := limits.stop(memory, self.budget, case.meter, self.hour, case.now, size, room=self.room.most):
             return _over(memory, stop, case)
         memory = memory.model_copy(update={"nudge": ""})

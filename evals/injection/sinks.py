@@ -67,7 +67,13 @@ def _text(value: object) -> str:
 
 def sighting(token: str, text: str) -> str:
     """The place of a token in a text, or ""; `token` is in lower case."""
-    for form in (text.casefold(), unicodedata.normalize("NFKC", clean(text)).casefold()):
+    plain = text.casefold()
+    for form in (plain,) if text.isascii() or "\ufffd" in text else (plain, _lenient(text)):
         if (at := form.find(token)) >= 0:
             return " ".join(form[max(0, at - EXCERPT) : at + len(token) + EXCERPT].split())
     return ""
+
+
+def _lenient(text: str) -> str:
+    """Compatibility forms folded and invisible characters gone."""
+    return unicodedata.normalize("NFKC", clean(text)).casefold()

@@ -68,7 +68,10 @@ class Tally:
 
 
 async def play(setting: Setting, directory: Path, seeds: range) -> Tally:
-    """The sequences of some seeds in one setting. Every 12th meets an audit log that fills up."""
+    """The sequences of some seeds in one setting. Every 12th meets an audit log that fills up.
+
+    The calls of every fifth go to the gate once more, whether they were offered or not.
+    """
     stage, tally = Stage(setting, directory), Tally()
     try:
         await stage.prepare()
@@ -80,6 +83,10 @@ async def play(setting: Setting, directory: Path, seeds: range) -> Tally:
                 outcome = await stage.attempt(attack.replies, attack.after, full_after=full)
                 check(outcome)
                 assert full is not None or outcome.failed is None
+                if seed % 5 == 0:
+                    forced = await stage.force(attack.replies)
+                    check(forced)
+                    tally.refused.update(fields.text(body, "rule") for body in forced.journal.audited("decision"))
             except Exception as error:
                 error.add_note(f"seed {seed}, {setting.name}")
                 raise
@@ -101,7 +108,8 @@ async def test_nothing_outside_policy_executes(
     tally = await play(setting, tmp_path, range(SLICE))
     _counted(tally, record_property)
     assert tally.executed > SLICE / 2
-    assert {"never-secrets", "arguments"} <= set(tally.refused)
+    assert {"never-secrets", "arguments", "unknown-tool"} <= set(tally.refused)
+    assert ("default-deny" in tally.refused) == (setting.mode == "incident")
     assert tally.stopped
     assert bool(tally.drafts) == (setting.mode == "propose")
     assert setting.permitted is None or tally.refused["tenancy"]

@@ -21,11 +21,12 @@ from agent.changes.drafting import RunDrafting
 from agent.context import RunContext
 from agent.events import Event
 from agent.graph import BRANCHES
+from agent.llm import calls as parsing
 from agent.llm.budget import Budget
 from agent.llm.limits import Hour
 from agent.llm.messages import Room
 from agent.llm.reasoner import LanguageModel
-from agent.llm.types import Message, ModelError, OnText, Reply, ToolSchema
+from agent.llm.types import Message, ModelCall, ModelError, OnText, Reply, ToolSchema
 from agent.reasoner import Reasoner
 from agent.state import State
 from agent.store import DraftRow
@@ -164,7 +165,7 @@ class Outcome:
     approvals: NoApprovals
     steps: int
     diagnosis: Diagnosis | None
-    """None where the audit log failed."""
+    """None where the audit log failed, or no reasoner was asked."""
     failed: AuditUnavailable | None = None
 
 
@@ -247,7 +248,7 @@ class Stage:
     ) -> Outcome:
         """Play a sequence to the end of its run; `full_after` audit entries the log cannot be written."""
         port = Playing(Journal(), list(sequence), after)
-        context, journal, approvals = self._context(port, full_after=full_after)
+        context, _, approvals = self._context(port, full_after=full_after)
         context.bodies.update(self._bodies)
         state = copy.copy(self._state)
         runtime, node, steps = Runtime(context=context), _ROUTES["diagnose"](state), 0
@@ -261,10 +262,36 @@ class Stage:
             diagnosis = Diagnosis.model_validate(state["diagnosis"])
         except AuditUnavailable as error:
             failed = error
+        return self._outcome(state, context, port, approvals, steps=steps, diagnosis=diagnosis, failed=failed)
+
+    async def force(self, sequence: Sequence_) -> Outcome:
+        """Hand every call of a sequence that is JSON to the gate, as if no reasoner had looked at it."""
+        port = Playing(Journal(), [], Reply())
+        context, _, approvals = self._context(port, full_after=None)
+        context.bodies.update(self._bodies)
+        state = copy.copy(self._state)
+        RUNNING.set("")
+        for reply in sequence:
+            found = [_parsed(call) for call in reply.calls] if isinstance(reply, Reply) else []
+            state["calls"] = [call.model_dump(mode="json") for call in found if call is not None]
+            state |= await nodes.gather(state, Runtime(context=context))
+        return self._outcome(state, context, port, approvals)
+
+    def _outcome(
+        self,
+        state: State,
+        context: RunContext,
+        port: Playing,
+        approvals: NoApprovals,
+        *,
+        steps: int = 0,
+        diagnosis: Diagnosis | None = None,
+        failed: AuditUnavailable | None = None,
+    ) -> Outcome:
         outcome = Outcome(
             setting=self.setting,
             scope=self.scope,
-            journal=journal,
+            journal=port.journal,
             port=port,
             events=[event for _, _, event in self.store.events(SESSION, context.run)],
             gathered=self._pairs(state, context.bodies),
@@ -322,3 +349,10 @@ class Stage:
             span=Run(),
         )  # fmt: skip
         return context, journal, approvals
+
+
+def _parsed(call: ModelCall) -> ToolCall | None:
+    """A call as the reasoner would make it of a tool that was offered."""
+    schema = ToolSchema(name=call.name, description="", parameters={})
+    found = parsing.parse(call, {call.name: schema})
+    return ToolCall(tool=call.name, args=found.arguments) if isinstance(found, parsing.Parsed) else None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[import-untyped]
+from vcr.errors import CannotOverwriteExistingCassetteException
 
 from agent.app import App
 from agent.events import Answered, Event

@@ -33,7 +33,7 @@ class Applied:
 
 def declared(config: JsonObject) -> JsonObject:
     """The fields an applied configuration holds, as a FieldsV1 tree."""
-    return _fields("", content(config))
+    return _fields("", {key: value for key, value in content(config).items() if key != "metadata" or value})
 
 
 def _fields(name: str, value: JsonValue) -> JsonObject:
