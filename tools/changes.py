@@ -17,6 +17,8 @@ from tools.naming import Frozen, JsonObject, KindRef, ResourceRef, Scope
 
 Tier: TypeAlias = Literal["A", "B", "C", "D"]
 """Risk, from A (small and undone at once) to D; B and above count as risky."""
+PLAN_ANNOTATION = "plumbline.dev/plan"
+"""Annotation that a write leaves on its object: the digest of the plan, so that a restart can tell its own work."""
 A = TypeVar("A", bound=BaseModel)
 
 
