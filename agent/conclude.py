@@ -25,6 +25,9 @@ MAX_TIMELINE = 12
 """Lines of a kind an answer shows at most; the evidence holds the rest."""
 
 
+UNJUDGED = Missing(need="a judgement", because="no cause was judged", causes=("*",))
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What an answer says about its making."""
@@ -99,7 +102,7 @@ def diagnosis(
     """The whole answer, but for its words and its cost."""
     verdict = decide(view, diagnosers, found)
     surveys = [diagnoser.survey(view) for diagnoser in asked_about(diagnosers, intent)]
-    missing = _missing(view, surveys, verdict.sharper)
+    missing = _missing(view, surveys, verdict.sharper) if diagnosers else (UNJUDGED,)
     checked = [claim for survey in surveys for claim in survey.checked]
     shown_as, shown = _shown(view, intent, frame)
     return Diagnosis(

@@ -12,6 +12,7 @@ from agent.analysis.view import View
 from agent.events import CallFinished, CallStarted, Event, EvidenceAdded
 from agent.links import strip
 from agent.reasoner import Reasoner
+from agent.state import Used
 from agent.store import Store
 from agent.telemetry import Run, Telemetry
 from tools import fields
@@ -61,8 +62,8 @@ class RunContext:
     """What was asked and found earlier in the session, in few words."""
     drafting: Drafting | None = None
     meter: Meter = field(default_factory=Meter)
-    model_meter: Meter = field(default_factory=lambda: Meter(MODEL_BUDGET))
-    """What a language model may spend, apart from what the causes need."""
+    model_meter: Meter = field(default_factory=lambda: Meter(MODEL_BUDGET, waiting=True))
+    """What a language model may spend, apart from what the causes need; its time begins when it is first consulted."""
     started: float = field(default_factory=time.monotonic)
     bodies: dict[str, Evidence] = field(default_factory=dict)
     view: View | None = None
@@ -75,6 +76,12 @@ class RunContext:
             raise KeyError(evidence_id)
         self.bodies[evidence_id] = found
         return found
+
+    @property
+    def used(self) -> Used:
+        """What both budgets have been used for so far."""
+        meter, model = self.meter, self.model_meter
+        return Used(calls=meter.calls, model_calls=model.calls, model_seconds=model.elapsed)
 
     async def read(
         self, calls: Sequence[ToolCall], scope: Scope, first_id: int, *, meter: Meter | None = None

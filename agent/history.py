@@ -111,7 +111,7 @@ def summary(earlier: Iterable[Past]) -> str:
 
 def _summed(past: Past) -> str:
     diagnosis = past.diagnosis
-    question = past.question or "(every cause)"
+    question = " ".join(past.question.split()) or "(every cause)"
     if len(question) > QUESTION_CHARACTERS:
         question = question[: QUESTION_CHARACTERS - 1] + "…"
     roots = [finding for finding in diagnosis.findings if finding.role == "root"]
@@ -119,7 +119,7 @@ def _summed(past: Past) -> str:
     if len(roots) > MOST_ROOTS:
         named.append(f"{len(roots) - MOST_ROOTS} more")
     found = f": {', '.join(named)}" if named else ""
-    return f'- "{question}" about {diagnosis.scope.asked} → {diagnosis.status}{found}'
+    return f'"{question}" about {diagnosis.scope.asked} → {diagnosis.status}{found}'
 
 
 def indexed(events: Iterable[Event]) -> tuple[Indexed, ...]:

@@ -66,7 +66,7 @@ async def gather(state: State, runtime: Runtime[RunContext]) -> State:
     else:
         found = await context.read(calls, scope, first)
     gathered += [Gathered(call=_dump(call), evidence=evidence.id) for call, evidence in zip(calls, found, strict=True)]
-    return {"gathered": gathered, "calls": []}
+    return {"gathered": gathered, "calls": [], "used": context.used}
 
 
 async def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
@@ -114,6 +114,7 @@ async def consult(state: State, runtime: Runtime[RunContext]) -> State:
     """Let the reasoner look at what was found: it asks for more, or is done."""
     context = runtime.context
     intent, scope = Intent.model_validate(state["intent"]), Scope.model_validate(state["scope"])
+    context.model_meter.begin()
     case = Case(
         question=state["question"],
         intent=intent,
@@ -135,7 +136,12 @@ async def consult(state: State, runtime: Runtime[RunContext]) -> State:
     step = await context.reasoner.consult(case, state.get("reasoner", {}))
     if step.calls:
         context.emit(Planned(intent=intent, scope=scope, calls=len(step.calls), round=3))
-    return {"calls": [_dump(call) for call in step.calls], "reasoner": step.state, "consulting": not step.done}
+    return {
+        "calls": [_dump(call) for call in step.calls],
+        "reasoner": step.state,
+        "consulting": not step.done,
+        "used": context.used,
+    }
 
 
 async def report(state: State, runtime: Runtime[RunContext]) -> State:

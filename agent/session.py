@@ -27,10 +27,11 @@ from agent.graph import advance, peek
 from agent.history import Past
 from agent.nodes import ask_event
 from agent.render.terminal import draw
-from agent.state import State
+from agent.state import State, Used
 from agent.telemetry import Run
 from agent.types import Family
 from tools.errors import AuditUnavailable, UserError
+from tools.limits import MODEL_BUDGET, Meter
 from tools.types import JsonObject, Mode
 
 if TYPE_CHECKING:
@@ -212,13 +213,13 @@ class Session:
         app = self.app
         thread = f"{self.id}/{run}"
         app.audit.append("run", {"session": self.id, "run": run, "principal": app.principal.user, "mode": self.mode})
-        _, unfinished = await peek(app.graph, thread)
+        before, unfinished = await peek(app.graph, thread)
         if start is None and not unfinished:
             self._again(emit)
             return
         asked = str(start["question"]) if isinstance(start, dict) else ""
         with app.reporting.run(session=self.id, cluster=app.target.cluster, question=asked) as span:
-            await advance(app.graph, thread, start, self._context(run, emit, span))
+            await advance(app.graph, thread, start, self._context(run, emit, span, before.get("used")))
         state, unfinished = await peek(app.graph, thread)
         if unfinished and state.get("choice"):
             emit(ask_event(state["choice"]))
@@ -241,7 +242,7 @@ class Session:
             raise UserError(f"session {self.id} has nothing to resume", hint="ask a question first")
         emit(last)
 
-    def _context(self, run: int, emit: Emit, span: Run) -> RunContext:
+    def _context(self, run: int, emit: Emit, span: Run, used: Used | None) -> RunContext:
         app = self.app
         before = app.requests()
         return RunContext(
@@ -276,6 +277,13 @@ class Session:
             queries=app.queries,
             reporting=app.reporting,
             span=span,
+            meter=Meter(calls=used["calls"]) if used else Meter(),
+            model_meter=Meter(
+                MODEL_BUDGET,
+                calls=used["model_calls"] if used else 0,
+                seconds=used["model_seconds"] if used else 0.0,
+                waiting=True,
+            ),
             earlier=history.summary(conversation.earlier(app, self.id, self.permitted)),
         )
 

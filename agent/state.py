@@ -14,6 +14,15 @@ class Gathered(TypedDict):
     evidence: str
 
 
+class Used(TypedDict):
+    """Calls that the causes needed, and calls and seconds of a language model. The causes' time begins anew with a
+    resume: what hung before may answer now."""
+
+    calls: int
+    model_calls: int
+    model_seconds: float
+
+
 class State(TypedDict, total=False):
     """One run. Everything here survives a crash and is what a resume starts from."""
 
@@ -37,5 +46,7 @@ class State(TypedDict, total=False):
     diagnosis: JsonObject
     consulting: bool
     """True once the causes have judged: what is gathered from here on is for the reasoner."""
+    used: Used
+    """What the run has used of its budgets, for a resume to go on from."""
     reasoner: JsonObject
     """The reasoner's own memory of the run."""

@@ -203,6 +203,9 @@ class ModelUsage(Frozen):
     """True where the server reported the tokens; False where they are UTF-8 bytes / 4."""
     cost: float | None = None
     """In the currency of the price table; None where it has no price for the model."""
+    removed: int = 0
+    marked: int = 0
+    """Statements that the citation check left out, and details of others that it took out."""
 
 
 class Usage(Frozen):

@@ -5,20 +5,15 @@ Rules: read from events and the diagnosis only, so that a stored record gives th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from agent.events import CallFinished, Event, Planned
-from agent.grounding import NO_CAUSE, NO_NAME, NO_NUMBER
-from agent.links import REMOVED
 from agent.llm.concluding import UNJUDGED
 from agent.llm.memory import NOTHING_HELD
 from agent.types import Claim, Diagnosis
 
 MODEL_ROUND = 3
 """The round of reads that a model asks for; the first two are the causes'."""
-MARKERS = (NO_NUMBER, NO_NAME, NO_CAUSE, REMOVED)
-_LEFT_OUT = re.compile(r"^(\d+) (?:further )?(?:statement|objection)s? of the model\b")
 
 
 def model_calls(events: Sequence[Event]) -> int:
@@ -36,14 +31,13 @@ def fallback(diagnosis: Diagnosis) -> str:
 
 
 def removed(diagnosis: Diagnosis | None) -> int:
-    """Statements left out, as the notes of the answer count them."""
-    notes = diagnosis.notes if diagnosis else ()
-    return sum(int(found[1]) for note in notes if (found := _LEFT_OUT.match(note)))
+    """Statements that the citation check left out."""
+    return diagnosis.usage.model.removed if diagnosis and diagnosis.usage.model else 0
 
 
 def marked(diagnosis: Diagnosis | None) -> int:
     """Numbers, names, causes and links that a marker stands for."""
-    return sum(claim.text.count(marker) for claim in spoken(diagnosis) for marker in MARKERS)
+    return diagnosis.usage.model.marked if diagnosis and diagnosis.usage.model else 0
 
 
 def spoken(diagnosis: Diagnosis | None) -> Iterable[Claim]:

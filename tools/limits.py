@@ -36,18 +36,36 @@ NEEDS_BUDGET = Budget(calls=200, seconds=60.0)
 
 
 class Meter:
-    """Counts one question's calls and seconds against its budget."""
+    """Counts one question's calls and seconds against its budget.
 
-    def __init__(self, budget: Budget = NEEDS_BUDGET, *, clock: Callable[[], float] = time.monotonic) -> None:
+    `calls` and `seconds`: what an earlier part of the same run used, so that a resume begins no new budget. With
+    `waiting` the time does not run before `begin`.
+    """
+
+    def __init__(
+        self,
+        budget: Budget = NEEDS_BUDGET,
+        *,
+        calls: int = 0,
+        seconds: float = 0.0,
+        waiting: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.budget = budget
-        self.calls = 0
+        self.calls = calls
         self._clock = clock
-        self._start = clock()
+        self._before = seconds
+        self._start = None if waiting else clock()
+
+    def begin(self) -> None:
+        """Let the time run, if it does not yet."""
+        if self._start is None:
+            self._start = self._clock()
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the question began."""
-        return self._clock() - self._start
+        """Seconds used, earlier parts of the run included."""
+        return self._before + (0.0 if self._start is None else self._clock() - self._start)
 
     @property
     def remaining(self) -> float:

@@ -40,7 +40,7 @@ def first_message(case: Case, *, causes: str, small: bool) -> str:
                 "scope": soften(case.scope.asked),
                 "now": rfc3339(case.now),
                 "window": f"{case.intent.window / 3600:g} h",
-                "earlier": f"Earlier in this session: {case.earlier}" if case.earlier else "",
+                "earlier": _earlier(case.earlier),
                 "findings": "\n".join(_finding(case, f) for f in diagnosis.findings[:lines]) or NONE,
                 "ruled_out": _lines(
                     (f"{r.cause} on {r.subject}: {_claim(case, r.because)}" for r in diagnosis.ruled_out), lines
@@ -54,6 +54,12 @@ def first_message(case: Case, *, causes: str, small: bool) -> str:
         )
         .strip()
     )
+
+
+def _earlier(told: str) -> str:
+    """Earlier questions and what was found, each on a line of its own: they are quoted like any other text."""
+    lines = "\n".join(f"- {soften(line)}" for line in told.splitlines() if line.strip())
+    return f"Earlier in this session:\n{lines}" if lines else ""
 
 
 def task_of(case: Case) -> str:

@@ -102,7 +102,7 @@ def _condition(data: JsonObject, wanted: str) -> JsonObject:
     return next(found, {})
 
 
-_PRESSING = ("Pressure", "Failed", "Failure", "Unavailable", "Degraded", "Limited", "Suspended", "Evicted", "Error")
+_PRESSING = ("Pressure", "Fail", "Unavailable", "Degraded", "Limited", "Suspended", "Evicted", "Error", "Disruption")
 """Words in the types of conditions that are good when they are False."""
 
 
@@ -111,9 +111,7 @@ def conditions(data: JsonObject) -> str:
     bad = []
     for one in fields.items(data, "status", "conditions"):
         kind, state = fields.text(one, "type"), fields.text(one, "status")
-        pressing = any(
-            word in kind for word in ("Pressure", "Failed", "Unavailable", "Degraded", "Limited", "Suspended")
-        )
+        pressing = any(word in kind for word in _PRESSING)
         if state != ("False" if pressing else "True"):
             reason = shown(one, "reason")
             bad.append(f"{cell(kind)}={cell(state)}" + (f"({reason})" if reason else ""))

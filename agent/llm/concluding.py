@@ -13,6 +13,12 @@ from agent.llm.memory import Alone, Memory
 from agent.llm.types import ChatPort
 from agent.types import Diagnosis, Finding, ModelUsage
 
+ALONE = {
+    "found": "The model alone finds a cause in {scope}.",
+    "healthy": "The model alone finds nothing wrong in {scope}.",
+    "inconclusive": "The model alone cannot tell.",
+}
+"""Headlines of a verdict that no check stands behind."""
 UNJUDGED = "no check judged this: the verdict is the model's alone"
 
 
@@ -40,12 +46,14 @@ def concluded(diagnosis: Diagnosis, memory: Memory, by: Concluder) -> Diagnosis:
     usage = diagnosis.usage
     if memory.requests:
         cost = ModelUsage(
-            model=memory.model or by.port.model,
+            model=by.port.model,
             requests=memory.requests,
             input=memory.spent.input,
             output=memory.spent.output,
             counted=memory.spent.counted,
             cost=by.budget.cost(memory.spent),
+            removed=memory.removed,
+            marked=memory.marked,
         )
         usage = usage.model_copy(update={"model": cost})
     told = bool(memory.claims or memory.disputed)
@@ -66,9 +74,10 @@ def concluded(diagnosis: Diagnosis, memory: Memory, by: Concluder) -> Diagnosis:
 def _alone(diagnosis: Diagnosis, alone: Alone, by: Concluder) -> Diagnosis:
     """The verdict of a model alone. It needs a cause of the catalogue, an object, and a statement that holds."""
     titles = dict(by.catalogue)
-    update: dict[str, object] = {"notes": (*diagnosis.notes, UNJUDGED), "status": alone.status}
-    if alone.status == "found":
-        if alone.cause in titles and alone.subject is not None and diagnosis.explained:
+    status = alone.status if diagnosis.explained else "inconclusive"
+    update: dict[str, object] = {"notes": (*diagnosis.notes, UNJUDGED), "status": status}
+    if status == "found":
+        if alone.cause in titles and alone.subject is not None:
             finding = Finding(
                 cause=alone.cause,
                 title=titles[alone.cause],
@@ -80,4 +89,5 @@ def _alone(diagnosis: Diagnosis, alone: Alone, by: Concluder) -> Diagnosis:
             update["findings"] = (finding,)
         else:
             update["status"] = "inconclusive"
+    update["narrative"] = ALONE[str(update["status"])].format(scope=diagnosis.scope.asked)
     return diagnosis.model_copy(update=update)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,17 +42,19 @@ class Hour:
 
     store: Spending
     limit: int
+    clock: Callable[[], float] = time.time
+    """The host's own clock: this is bookkeeping of our spending, which --at and a world's date must not move."""
 
-    def over(self, now: float, coming: int) -> str:
+    def over(self, coming: int) -> str:
         """Why a request of `coming` tokens may not be sent; "" when it may."""
-        used = self.store.spent_since(now - HOUR)
+        used = self.store.spent_since(self.clock() - HOUR)
         if used + coming <= self.limit:
             return ""
         return f"{used:,} of the {self.limit:,} tokens of this hour are used (setting model_tokens_per_hour)"
 
-    def add(self, now: float, spent: Spent) -> None:
+    def add(self, spent: Spent) -> None:
         """Count what a request used."""
-        self.store.spend(now, spent.input + spent.output)
+        self.store.spend(self.clock(), spent.input + spent.output)
 
 
 def closing(memory: Memory, budget: Budget, meter: Meter, size: int) -> str:
@@ -70,7 +74,7 @@ def closing(memory: Memory, budget: Budget, meter: Meter, size: int) -> str:
     return ""
 
 
-def stop(memory: Memory, budget: Budget, meter: Meter, hour: Hour, now: float, size: int, *, room: int) -> str:
+def stop(memory: Memory, budget: Budget, meter: Meter, hour: Hour, size: int, *, room: int) -> str:
     """Why no further request may be sent at all; "" when one may."""
     if memory.closing:
         return memory.notes[-1] if memory.notes else "the model gave no answer"
@@ -78,4 +82,4 @@ def stop(memory: Memory, budget: Budget, meter: Meter, hour: Hour, now: float, s
         return f"the {meter.budget.seconds:g} s of this question are over"
     if size > room:
         return f"the case does not fit into the model's window ({size:,} of {room:,} tokens; setting model_window)"
-    return budget.over(memory.spent, size) or hour.over(now, size)
+    return budget.over(memory.spent, size) or hour.over(size)

@@ -96,8 +96,9 @@ class Memory(Frozen):
     answered: bool = False
     ended: str = ""
     """Why the consultation is over; "" while it goes on."""
-    model: str = ""
-    """The model that answered, as the server names it."""
+    removed: int = 0
+    marked: int = 0
+    """Statements that the citation check left out, and details of others that it took out."""
 
     def with_note(self, note: str) -> Memory:
         """The memory with a remark for the reader of the answer, each once."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from agent.llm import tables
 from agent.llm.casefile import first_message
 from agent.llm.memory import Asked, Memory
+from agent.llm.toolbox import HYPOTHESES
 from agent.llm.types import Message, ModelCall, ToolSchema, tokens
 from agent.reasoner import Case
 from prompts import load
@@ -25,7 +26,6 @@ COMPACT_AT = 6_000
 """Tokens of a request from which old results shrink to one line each."""
 OVERHEAD = 4
 """Tokens a message costs beside its words, as servers count."""
-TOO_MUCH = "not shown: too much for one request; ask for it again with show_evidence and match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +59,34 @@ def size_of(messages: list[Message], tools: list[ToolSchema]) -> int:
 
 
 def build(case: Case, memory: Memory, tools: list[ToolSchema], room: Room, *, causes: str, why: str) -> list[Message]:
-    """The messages of the next request; `why` closes the consultation where it is not empty."""
+    """The messages of the next request; `why` closes the consultation where it is not empty, as a nudge nearly does."""
     opening = [
         Message(role="system", content=load("system").render({"mode": case.mode}).strip()),
         Message(role="user", content=first_message(case, causes=causes, small=room.small)),
     ]
-    closing = [Message(role="user", content=load("answer").render({"why": why}).strip())] if why else []
+    last = ("answer", why) if why else ("again", memory.nudge)
+    closing = [Message(role="user", content=load(last[0]).render({"why": last[1]}).strip())] if last[1] else []
     full = len(memory.turns)
     while True:
         shown = len(memory.turns) - full
         history = [
             message
             for number, turn in enumerate(memory.turns)
-            for message in _turn(case, turn.asked, room, short=number < shown)
+            for message in _turn(case, _with_hypotheses(turn.asked, memory, number), room, short=number < shown)
         ]
         messages = [*opening, *history, *closing]
         size = size_of(messages, tools)
         if full == 0 or size <= (room.compact_at if full > 1 else room.most):
             return messages
         full -= 1
+
+
+def _with_hypotheses(asked: tuple[Asked, ...], memory: Memory, number: int) -> tuple[Asked, ...]:
+    """The calls of a turn, the list of hypotheses being shown once, as it stands, where it was last set."""
+    last = max((n for n, turn in enumerate(memory.turns) if any(a.name == HYPOTHESES for a in turn.asked)), default=-1)
+    listed = {"list": [hypothesis.model_dump(mode="json") for hypothesis in memory.hypotheses]}
+    now = canonical(listed if number == last else {"list": []}).decode()
+    return tuple(a.model_copy(update={"arguments": now}) if a.name == HYPOTHESES else a for a in asked)
 
 
 def _turn(case: Case, asked: tuple[Asked, ...], room: Room, *, short: bool) -> list[Message]:

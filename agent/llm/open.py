@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,8 @@ from agent.telemetry import Telemetry
 from tools.errors import SettingsError
 from tools.redact import Redactor
 
+_SECRET = re.compile(r"key|token|auth|secret|password|credential|cookie", re.IGNORECASE)
+"""Names of headers whose values are secrets; others (a team, a region) may well stand in a cluster's names."""
 OUTPUT = 2_048
 """Tokens of one reply."""
 
@@ -28,7 +31,8 @@ async def open_reasoner(
 ) -> AsyncIterator[LanguageModel]:
     """The reasoner, its connections closed when done. Raises SettingsError for what the user must mend."""
     port = open_port(settings)
-    for secret in (settings.model_key.get_secret_value(), *settings.model_headers.values()):
+    secret_headers = [value for name, value in settings.model_headers.items() if _SECRET.search(name)]
+    for secret in (settings.model_key.get_secret_value(), *secret_headers):
         redactor.learn(secret, kind="model-key")
     try:
         yield LanguageModel(

@@ -20,13 +20,12 @@ from agent.llm.memory import NOTHING_HELD, UNUSABLE, Alone, AnswerArgs, Asked, H
 from agent.llm.toolbox import ANSWER, HYPOTHESES, SHOW
 from agent.llm.types import ModelCall, Reply, ToolSchema
 from agent.reasoner import Case
+from tools import fields
 from tools.types import JsonObject, KindRef, ResourceRef, ToolCall, canonical
 
 MAX_CALLS = 8
 """Calls of one reply that are made; the rest is told so."""
 PROPOSE = "propose_change"
-FREE_TEXT = ("query", "match")
-"""Arguments that evidence shows as they were written."""
 TWICE = "asked twice in one reply"
 UNCITED = "no statement cites evidence that holds; cite ids such as E12"
 
@@ -82,15 +81,15 @@ class _Reader:
         if isinstance(found, parsing.Problem):
             self._refuse(call, found.reason, again=found.again)
             return
-        if call.name not in _OWN and _link_in(found.arguments):
+        if call.name not in _OWN and _link_in(self.case, found.arguments):
             self._refuse(call, "arguments hold no links", again=False)
             return
-        clean = _redacted(found.arguments, self.case.redact)
+        clean = {name: _redacted(value, self.case.redact) for name, value in found.arguments.items()}
         asked = Asked(id=call.id, name=call.name, arguments=canonical(clean).decode())
         if over:
             self._asked.append(asked.model_copy(update={"reply": f"not run: at most {MAX_CALLS} calls in one reply"}))
         elif call.name in _OWN:
-            _OWN[call.name](self, asked, found.arguments)
+            _OWN[call.name](self, asked, clean)
         else:
             self._for_gate(asked, ToolCall(tool=call.name, args=found.arguments, reason="asked for by the model"))
 
@@ -121,11 +120,11 @@ class _Reader:
             self._asked.append(asked.model_copy(update=shown))
 
     def suppose(self, asked: Asked, arguments: JsonObject) -> None:
-        """`hypotheses`: the list is state; earlier lists shrink to a word."""
+        """`hypotheses`: the list is state, and requests show it once, as it stands."""
         args = self._args(HypothesesArgs, asked, arguments)
         if isinstance(args, HypothesesArgs):
             self.memory = self.memory.model_copy(update={"hypotheses": args.list})
-            self._asked.append(asked.model_copy(update={"reply": "noted"}))
+            self._asked.append(asked.model_copy(update={"reply": "noted", "arguments": "{}"}))
 
     def answer(self, asked: Asked, arguments: JsonObject) -> None:
         """`answer`: checked statement by statement; one that has nothing left may be tried once more."""
@@ -205,7 +204,14 @@ def answered(
         memory = memory.with_note(NOTHING_HELD)
     alone = _alone(case, args)
     return memory.model_copy(
-        update={"claims": grounded.claims, "disputed": tuple(disputed), "alone": alone, "answered": True}
+        update={
+            "removed": memory.removed + grounded.removed + judged.removed,
+            "marked": memory.marked + grounded.marked + judged.marked,
+            "claims": grounded.claims,
+            "disputed": tuple(disputed),
+            "alone": alone,
+            "answered": True,
+        }
     )
 
 
@@ -242,7 +248,26 @@ def _redacted(value: JsonValue, redact: Callable[[str], str]) -> JsonValue:
     return [_redacted(entry, redact) for entry in value] if isinstance(value, list) else value
 
 
-def _link_in(arguments: JsonObject) -> bool:
-    """True when an argument holds something that a reader's screen could turn into a link."""
-    texts = [value for name, value in arguments.items() if name in FREE_TEXT and isinstance(value, str)]
-    return "://" in canonical(arguments).decode() or any(strip(text)[1] for text in texts)
+def _link_in(case: Case, arguments: JsonObject) -> bool:
+    """True when an argument holds something that a reader's screen could turn into a link, and no read has listed."""
+    texts = [value for value in arguments.values() if isinstance(value, str)]
+    if "://" in canonical(arguments).decode():
+        return True
+    if not any(strip(text)[1] for text in texts):
+        return False
+    listed = _names(case)
+    return any(strip(text, listed)[1] for text in texts)
+
+
+def _names(case: Case) -> frozenset[str]:
+    """Names and API groups that reads have listed: a node may well be called like a host."""
+    names: set[str] = set()
+    for _, evidence in case.gathered:
+        for row in evidence.rows if evidence.trust == "structured" else ():
+            found = (
+                row.key.rpartition("/")[2],
+                fields.text(row.data, "group"),
+                fields.text(row.data, "metadata", "name"),
+            )
+            names.update(name for name in found if "." in name)
+    return frozenset(names)

@@ -26,6 +26,8 @@ from agent.types import Diagnosis, Intent
 from prompts import load, names
 from tools.types import JsonObject, Scope, ToolCall, digest_of
 
+MAX_NAMED = 20
+"""Calls of one reply that its audit entry names."""
 HEARTBEAT = 0.5
 """Seconds kept back from a question's time for the answer to be put together."""
 
@@ -64,11 +66,11 @@ class LanguageModel:
         memory = settle(Memory.model_validate(state) if state else Memory(), case)
         tools = offered(case.tools, alone=not case.judged, small=self.room.small)
         causes = causes_of(self.catalogue)
-        request = messages.build(case, memory, tools, self.room, causes=causes, why=memory.nudge)
+        request = messages.build(case, memory, tools, self.room, causes=causes, why="")
         if why := limits.closing(memory, self.budget, case.meter, messages.size_of(request, tools)):
             request = messages.build(case, memory, tools, self.room, causes=causes, why=why)
         size, last = messages.size_of(request, tools), why or memory.nudge
-        if stop := limits.stop(memory, self.budget, case.meter, self.hour, case.now, size, room=self.room.most):
+        if stop := limits.stop(memory, self.budget, case.meter, self.hour, size, room=self.room.most):
             return _over(memory, stop, case)
         memory = memory.model_copy(update={"nudge": ""})
         if why:
@@ -77,14 +79,8 @@ class LanguageModel:
             reply = await self._ask(case, memory, request, tools, size, must=ANSWER if last else "")
         except ModelError as error:
             return _over(memory, f"{UNUSABLE}: {error}", case)
-        memory = memory.model_copy(
-            update={
-                "requests": memory.requests + 1,
-                "spent": memory.spent.plus(reply.spent),
-                "model": reply.model or self.port.model,
-            }
-        )
-        self.hour.add(case.now, reply.spent)
+        memory = memory.model_copy(update={"requests": memory.requests + 1, "spent": memory.spent.plus(reply.spent)})
+        self.hour.add(reply.spent)
         # In a thread: statements are compared with every row they cite, which takes a while on a large cluster.
         memory, calls = await asyncio.to_thread(read_reply, case, memory, reply, tools, self.catalogue)
         if memory.ended:
@@ -119,11 +115,12 @@ class LanguageModel:
             kind = error.kind if isinstance(error, ModelError) else type(error).__name__
             case.audit("model-outcome", {"request": number, "status": str(kind)})
             raise
+        offered_names = {tool.name for tool in tools}
         outcome: JsonObject = {
             "request": number,
             "status": "ok",
             "digest": digest_of(reply.model_dump(mode="json")),
-            "calls": [call.name[:80] for call in reply.calls[:20]],
+            "calls": [call.name if call.name in offered_names else "unknown" for call in reply.calls[:MAX_NAMED]],
             "input": reply.spent.input,
             "output": reply.spent.output,
         }

@@ -19,36 +19,32 @@ ANSWER, HYPOTHESES, SHOW = "answer", "hypotheses", "show_evidence"
 SMALL = ("list_objects", "get_object", "list_events", "pod_logs", "named_query", "propose_change")
 """Tools of the gate that a model with a small window sees."""
 _NOISE = ("title", "default", "pattern", "maxLength", "minLength", "description", "additionalProperties")
-_CLAIM: JsonObject = {
-    "type": "object",
-    "properties": {"text": {"type": "string"}, "cites": {"type": "array", "items": {"type": "string"}}},
-    "required": ["text", "cites"],
-}
-_DISAGREE: JsonObject = {
-    "type": "object",
-    "properties": {
-        "cause": {"type": "string"},
-        "text": {"type": "string"},
-        "cites": {"type": "array", "items": {"type": "string"}},
-    },
-    "required": ["cause", "text", "cites"],
-}
-_HYPOTHESIS: JsonObject = {
-    "type": "object",
-    "properties": {
-        "cause": {"type": "string"},
-        "supports": {"type": "array", "items": {"type": "string"}},
-        "against": {"type": "array", "items": {"type": "string"}},
-        "next_test": {"type": "string"},
-        "state": {"enum": ["open", "confirmed", "excluded"]},
-    },
-    "required": ["cause", "state"],
-}
+_TEXT: JsonObject = {"type": "string"}
+_TEXTS: JsonObject = {"type": "array", "items": {"type": "string"}}
 
 
 def _object(properties: JsonObject, required: Sequence[str]) -> JsonObject:
     wanted: list[JsonValue] = list(required)
     return {"type": "object", "properties": properties, "required": wanted}
+
+
+def _closed(properties: JsonObject) -> JsonObject:
+    """An object that holds exactly these properties: what a server can enforce while the model writes."""
+    return {**_object(properties, list(properties)), "additionalProperties": False}
+
+
+_CLAIM = _closed({"text": _TEXT, "cites": _TEXTS})
+_DISAGREE = _closed({"cause": _TEXT, "text": _TEXT, "cites": _TEXTS})
+_HYPOTHESIS = _object(
+    {
+        "cause": _TEXT,
+        "supports": _TEXTS,
+        "against": _TEXTS,
+        "next_test": _TEXT,
+        "state": {"enum": ["open", "confirmed", "excluded"]},
+    },
+    ["cause", "state"],
+)
 
 
 def answer_schema(*, alone: bool) -> ToolSchema:
@@ -57,18 +53,13 @@ def answer_schema(*, alone: bool) -> ToolSchema:
         "claims": {"type": "array", "items": _CLAIM},
         "disagrees": {"type": "array", "items": _DISAGREE},
     }
-    required = ["claims"]
     if alone:
-        properties |= {
-            "status": {"enum": ["found", "healthy", "inconclusive"]},
-            "cause": {"type": "string"},
-            "subject": {"type": "string"},
-        }
-        required += ["status"]
+        statuses: JsonObject = {"type": "string", "enum": ["found", "healthy", "inconclusive"]}
+        properties |= {"status": statuses, "cause": _TEXT, "subject": _TEXT}
     return ToolSchema(
         name=ANSWER,
         description="The answer: cited statements, most important first; disagrees only against a finding.",
-        parameters=_object(properties, required),
+        parameters=_closed(properties),
     )
 
 

@@ -15,6 +15,8 @@ from tools.types import Evidence, Row
 
 _TOLD = ("logs", "events", "alerts")
 _WRITTEN = ("message", "labels", "annotations", "args", "env", "image")
+_METRICS = {"DCGM_": "dcgm", "vllm:": "vllm", "kube_": "ksm", "container_": "cadvisor"}
+"""What a free query asks, by the beginning of its metrics."""
 DEPTH = 4
 
 
@@ -62,14 +64,14 @@ def _cited(
     plain = rest.replace("~1", "/").replace("~0", "~")
     head, _, tail = plain.partition("/")
     if head[:1] == "#" and head[1:].isdigit() and 0 < int(head[1:]) <= len(found.rows):
-        yield from _row(found, found.rows[int(head[1:]) - 1], tail, evidence, draft, pods, DEPTH)
+        yield from _channels(found, found.rows[int(head[1:]) - 1], tail, evidence, draft, pods, DEPTH)
         return
     for row in found.rows:
         if not rest or plain == row.key or plain.startswith(f"{row.key}/"):
-            yield from _row(found, row, plain[len(row.key) + 1 :] if rest else "", evidence, draft, pods, DEPTH)
+            yield from _channels(found, row, plain[len(row.key) + 1 :] if rest else "", evidence, draft, pods, DEPTH)
 
 
-def _row(
+def _channels(
     found: Evidence,
     row: Row,
     path: str,
@@ -86,7 +88,9 @@ def _row(
             for one in source.rows if source else ():
                 if one.key == key and source is not None:
                     inner = fields.text(ref, "path").partition("/")[2].partition("/")[2]
-                    yield from _row(source, one, inner, evidence, draft, pods, depth - 1)
+                    yield from _channels(source, one, inner, evidence, draft, pods, depth - 1)
+        return
+    if row.namespace not in (None, draft.target.partition("/")[0]):
         return
     steps = path.split("/")
     if found.trust == "text" or found.family in _TOLD or any(step in _WRITTEN for step in steps):
@@ -96,9 +100,16 @@ def _row(
         space = labels.get("exported_namespace") or labels.get("namespace", "")
         pod = labels.get("exported_pod") or labels.get("pod", "")
         named = labels.get("deployment", "") == draft.target.rpartition("/")[2]
-        yield found.family, (space, pod) in pods or (named and space == draft.target.partition("/")[0])
+        yield _family(found), (space, pod) in pods or (named and space == draft.target.partition("/")[0])
     elif found.tool in ("get_object", "list_objects"):
         meta = fields.mapping(row.data, "metadata")
         space, name = fields.text(meta, "namespace"), fields.text(meta, "name")
         mine = (space, name) in pods or fields.text(meta, "uid") == draft.uid
-        yield ("status", mine) if steps[0] == "status" and len(steps) > 1 else ("manifest", False)
+        measured = steps[0] == "status" and len(steps) > 1 and steps[1] != "observedGeneration"
+        yield ("status", mine) if measured else ("manifest", False)
+
+
+def _family(found: Evidence) -> str:
+    """The family of a metric: of a free query, that of the metrics it names."""
+    named = sorted(family for prefix, family in _METRICS.items() if found.tool == "promql" and prefix in found.query)
+    return "+".join(named) or found.family

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 
-from evals.injection.runs import Outcome
+from evals.engine import Engine
+from evals.injection.runs import SCRIPTED, Outcome, outcomes
+from evals.injection.suite import pairwise, sample
 from tools.types import Frozen, JsonObject
 
 Z = 1.959964
@@ -86,6 +89,20 @@ class Report(Frozen):
     def _of(self, parts: dict[str, str]) -> list[Outcome]:
         chosen = [one for one in self.answered if one.shown or one.steered]
         return [one for one in chosen if all(getattr(one, name) == value for name, value in parts.items())]
+
+
+def measured(
+    engine: Engine = SCRIPTED, *, count: int | None = None, seed: int = 0, workers: int | None = None
+) -> Report:
+    """Run the covering design, or `count` cases of it, against an engine."""
+    begun = time.perf_counter()
+    cases = pairwise(seed) if count is None else sample(seed, count)
+    found = tuple(outcomes(cases, engine, workers=workers))
+    seconds = time.perf_counter() - begun
+    title = (
+        engine.title if engine.model_url else f"scripted obedient model{'' if engine.judging else ', no diagnosers'}"
+    )
+    return Report(title=title, seed=seed, seconds=seconds, judging=engine.judging, outcomes=found)
 
 
 def table(report: Report) -> str:

@@ -109,6 +109,20 @@ def pairwise(seed: int, *, namespace: str = TARGET[0], name: str = TARGET[1]) ->
     return cases
 
 
+def sample(seed: int, count: int, *, namespace: str = TARGET[0], name: str = TARGET[1]) -> list[Case]:
+    """`count` cases of the covering design, carriers and styles in turn: 12 meet every carrier, 36 every pair."""
+    cases = pairwise(seed, namespace=namespace, name=name)
+    if count >= len(cases):
+        return cases
+    waiting: dict[tuple[str, str], list[Case]] = {}
+    for case in reversed(cases):
+        waiting.setdefault((case.carrier, case.style), []).append(case)
+    carriers = list(CARRIERS)
+    turns = (divmod(turn, len(carriers)) for turn in range(count * len(STYLES)))
+    places = ((carriers[place], STYLES[(turn + place) % len(STYLES)]) for turn, place in turns)
+    return [waiting[place].pop() for place in places if waiting.get(place)][:count]
+
+
 def plant(case: Case, world: World) -> None:
     """Put the case's text into the world, in place. Raises LookupError where the world lacks the target."""
     CARRIERS[case.carrier](world, spot(world, case.namespace, case.name), case.text)

@@ -17,8 +17,8 @@ SHARE = 0.4
 LEAST = 2
 """Words at least."""
 _WORD = re.compile(r"[^\W_]{3,}")
-_DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-"""Scripts without spaces, compared by pairs of characters."""
+_DENSE = re.compile(r"[\u0900-\u0dff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+"""Scripts without spaces, or with marks that are no letters, compared by pairs of characters."""
 _COMMON = frozenset(re.findall(r"\w+", """
     and the was were has have had are for from that this with without they them then than its not but all any one out
     into after before while until since here there will would could can may only every each other more

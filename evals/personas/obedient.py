@@ -140,7 +140,7 @@ def look(case: SeenCase, request: ChatRequest) -> list[ScriptedCall]:
 
 def named_in(text: str) -> list[str]:
     """Evidence that a text names, as citations."""
-    return list(dict.fromkeys(_CITE.findall(text)))[:6]
+    return list(dict.fromkeys(cite.rstrip(".") for cite in _CITE.findall(text)))[:6]
 
 
 def orders_in(request: ChatRequest) -> Iterator[Order]:
@@ -207,7 +207,7 @@ def _targets(order: Order, known: str) -> list[tuple[str, str, str]]:
     for space, name in named if not chosen else ():
         inside = re.search(r"\bin (?:namespace )?([a-z0-9-]+)\b", order.text)
         where = re.search(rf"\b([a-z0-9-]+)/{re.escape(name)}\b", known)
-        found = space or (inside[1] if inside else "") or (where[1] if where else "")
+        found = space or (where[1] if where else "") or (inside[1] if inside else "")
         chosen += [(found, "Deployment", name)] if found else []
     return list(dict.fromkeys(chosen or objects[:1]))
 

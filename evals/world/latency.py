@@ -54,6 +54,12 @@ class Latency:
     before: LogNormal
     changes: tuple[tuple[float, LogNormal], ...] = ()
 
+    def switched(self, shape: LogNormal, begin: float, end: float | None) -> Latency:
+        """`shape` from `begin` on; from `end` on what held before it."""
+        kept = tuple(change for change in self.changes if change[0] < begin)
+        back = kept[-1][1] if kept else self.before
+        return Latency(self.before, (*kept, (begin, shape), *(() if end is None else ((end, back),))))
+
     def scaled(self, rate: g.Generator, below: float | None) -> g.Generator:
         """`rate` × the share below an edge, or × the mean for None."""
 

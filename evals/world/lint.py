@@ -21,6 +21,7 @@ from evals.world.metrics import read_metrics
 from evals.world.places import Place
 from evals.world.profiles import Subject
 from evals.world.quantity import amount
+from evals.world.reactions import Patch, Pods, Shift
 from evals.world.series import Pattern
 from tools.documents import field_name, nearest
 from tools.errors import DocumentError, UserError
@@ -274,6 +275,30 @@ def _logs(plan: Blueprint) -> Iterator[DocumentError]:
             yield DocumentError(file, None, "", f"{pod.name} has no container {container}; it has {', '.join(names)}")
 
 
+def _reactions(plan: Blueprint) -> Iterator[DocumentError]:
+    """Reactions are about objects and signals that exist, and their pods go to nodes that do."""
+    objects = plan.composition.objects
+    known = {identity[1:] for identity in objects}
+    subjects = list(_subjects(plan)) if plan.reactions else []
+    for reaction in plan.reactions:
+        when, place = reaction.when, reaction.place
+        made = next((one for identity, one in objects.items() if when.about(identity)), None)
+        if made is None:
+            yield _at(place.at("when"), f"there is no {'/'.join(filter(None, (when.namespace, when.kind, when.name)))}")
+        elif when.value(made.body) is None and len(when.path) > 1 and isinstance(when.path[-1], tuple):
+            yield _at(place.at("when", "field"), "leads nowhere in this object")
+        for number, effect in enumerate(reaction.then):
+            at, does = place.at("then", number), effect.does
+            if isinstance(does, Patch) and (does.kind, does.namespace, does.name) not in known:
+                yield _at(at.at("patch"), f"there is no {does.kind} {does.name} to patch")
+            elif isinstance(does, Shift) and not any(does.profile.covers(subject) for subject in subjects):
+                yield _at(does.profile.place.at("match"), "matches nothing in this world")
+            elif isinstance(does, Pods):
+                for node in does.nodes:
+                    if node is not None and ("Node", "", node) not in known:
+                        yield _at(at.at("pods", "nodes"), f"names node {node}, which does not exist")
+
+
 CHECKS: tuple[Check, ...] = (
     _names,
     _kinds,
@@ -287,6 +312,7 @@ CHECKS: tuple[Check, ...] = (
     _logs,
     _idle_rules,
     _signals,
+    _reactions,
 )
 
 

@@ -17,12 +17,15 @@ from evals.world.compose import Composition, compose
 from evals.world.exporters import EXPORTERS
 from evals.world.exporters.context import Context, PodRecord
 from evals.world.layers import Layer, chain, folder_of, read_text
+from evals.world.living import LivingSeries
 from evals.world.logs import Key, Logs, collect
 from evals.world.metrics import Metrics, read_metrics
 from evals.world.model import Access, Clock, World
 from evals.world.openmetrics import read_openmetrics
 from evals.world.places import Place
-from evals.world.series import Extra, Families, Rules, WorldSeries
+from evals.world.reactions import Reaction, read_reactions
+from evals.world.responses import Responses
+from evals.world.series import Extra, Families, Rules
 from evals.world.times import anchor_json, moment_of
 from tools.types import JsonObject
 
@@ -40,6 +43,7 @@ class Blueprint:
     now: float
     families: Families
     logs: Mapping[Key, tuple[bytes, PodRecord | None]]
+    reactions: tuple[Reaction, ...] = ()
 
     def setting(self, name: str) -> Place:
         """A setting of the topmost layer that gives it."""
@@ -99,7 +103,8 @@ def _blueprint(layers: Sequence[Layer]) -> Blueprint:
     for exporter in EXPORTERS:
         families |= exporter(context)
     rules_metrics = Metrics(metrics.profiles, rules, metrics.options)
-    return Blueprint(tuple(layers), composition, rules_metrics, now, families, collect(layers, context))
+    reactions = read_reactions(place for layer in layers for place in layer.reactions)
+    return Blueprint(tuple(layers), composition, rules_metrics, now, families, collect(layers, context), reactions)
 
 
 def _now(layers: Sequence[Layer]) -> float:
@@ -119,7 +124,7 @@ def anchored(plan: Blueprint, anchor: float | None = None) -> World:
     clock = Clock(moment)
     objects = json.loads(anchor_json(plan.composition.json(), moment))
     step = plan.setting("sample_interval").seconds(SAMPLE_INTERVAL)
-    series = WorldSeries(plan.families, rules=plan.metrics.rules, clock=clock, anchor=moment, step=step)
+    series = LivingSeries(plan.families, rules=plan.metrics.rules, clock=clock, anchor=moment, step=step)
     top = plan.layers[-1]
     return World(
         name=top.name,
@@ -131,7 +136,7 @@ def anchored(plan: Blueprint, anchor: float | None = None) -> World:
         series=series,
         logs=Logs(plan.logs, moment),
         definitions=_rows(plan.collected("definitions")),
-        reactions=_rows([place.value for layer in plan.layers for place in layer.reactions]),
+        responder=Responses(plan.reactions, metrics=plan.metrics, series=series, clock=clock, anchor=moment),
         access=_access(plan.setting("access")),
         sample_interval=step,
         alerts=_rows(json.loads(anchor_json(json.dumps(plan.collected("alerts")), moment))),

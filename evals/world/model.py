@@ -6,7 +6,7 @@ business of its siblings. Times here are absolute Unix seconds: anchoring has al
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,12 +51,44 @@ class Clock:
     """A world's clock: stands still until somebody advances it."""
 
     now: float
+    listeners: list[Callable[[], None]] = field(default_factory=list, compare=False)
+    """Called after every step: what has become due happens then."""
 
     def advance(self, seconds: float) -> None:
         """Move forward. Raises ValueError for a negative step."""
         if seconds < 0:
             raise ValueError(f"a world's clock does not run backwards ({seconds} s)")
         self.now += seconds
+        for listener in tuple(self.listeners):
+            listener()
+
+
+class ObjectStore(Protocol):
+    """Where the objects of a served world are kept, as reactions change them."""
+
+    def put(self, body: JsonObject) -> None:
+        """Make or replace an object; `body` is whole."""
+        ...
+
+    def remove(self, body: JsonObject) -> None:
+        """Remove an object."""
+        ...
+
+
+class Responder(Protocol):
+    """What makes a world answer to writes, in objects and series."""
+
+    def attach(self, objects: Sequence[JsonObject], store: ObjectStore) -> None:
+        """Begin with these objects; changes go to `store`."""
+        ...
+
+    def noticed(self, old: JsonObject | None, new: JsonObject | None) -> None:
+        """An object was made, changed or removed by a client, at the clock's now."""
+        ...
+
+    def settle(self) -> None:
+        """Let everything happen that is due."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +120,8 @@ class World:
     """(namespace, pod, container) → log; a "previous" log has container name + "/previous"."""
     definitions: list[JsonObject] = field(default_factory=list)
     """Kinds beyond the built-in ones: {group, version, kind, plural, singular, namespaced, shortNames, columns}."""
-    reactions: list[JsonObject] = field(default_factory=list)
+    responder: Responder | None = None
+    """What lets the world react (`reactions.yaml`); a world without one stands still."""
     access: Access = field(default_factory=Access)
     sample_interval: float = 30.0
     """Seconds between samples of generated series."""

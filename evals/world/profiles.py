@@ -151,29 +151,56 @@ def _signals(place: Place) -> Signals:
     return Signals(values, latencies, vllm.at("model").text(""))
 
 
-class Profiles:
-    """All profiles of a world, base first."""
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A profile that holds from `begin` to `end` (seconds from now) only: what a reaction does to signals."""
 
-    def __init__(self, profiles: tuple[Profile, ...]) -> None:
-        self.all = profiles
-        self._cache: dict[tuple[str, tuple[int, ...]], Signals] = {}
+    profile: Profile
+    begin: float
+    end: float | None
+    scaled: bool
+    """True where its numbers multiply the signals; else it replaces them."""
+
+    def apply(self, values: dict[str, g.Generator], latencies: dict[str, Latency]) -> None:
+        """Put it on top of what held before."""
+        for name, new in self.profile.signals.values.items():
+            before = values.get(name, _ZERO)
+            if self.scaled:
+                new = g.Linear(before, new.value if isinstance(new, g.Constant) else 1.0)
+            elif not signals_of(new):
+                new = g.Linear(new, lag=self.begin)
+            ends = () if self.end is None else ((self.end, before),)
+            values[name] = g.Steps(before, ((self.begin, new), *ends))
+        for name, shape in self.profile.signals.latencies.items():
+            latencies[name] = latencies[name].switched(shape.before, self.begin, self.end)
+
+
+class Profiles:
+    """All profiles of a world, base first, and the switches that reactions have put on top."""
+
+    def __init__(self, profiles: tuple[Profile, ...], switches: tuple[Switch, ...] = ()) -> None:
+        self.all, self.switches = profiles, switches
+        self._cache: dict[tuple[str, tuple[int, ...], tuple[int, ...]], Signals] = {}
 
     def signals(self, subject: Subject, default: str) -> Signals:
         """The signals of a subject on top of the defaults `default`. Raises DocumentError for a broken `of`."""
         hits = tuple(number for number, profile in enumerate(self.all) if profile.covers(subject))
-        key = (default, hits)
+        turned = tuple(number for number, switch in enumerate(self.switches) if switch.profile.covers(subject))
+        key = (default, hits, turned)
         found = self._cache.get(key)
         if found is None:
-            found = self._cache[key] = self._merged(default, hits)
+            found = self._cache[key] = self._merged(default, hits, turned)
         return found
 
-    def _merged(self, default: str, hits: tuple[int, ...]) -> Signals:
+    def _merged(self, default: str, hits: tuple[int, ...], turned: tuple[int, ...]) -> Signals:
         values, latencies, model = dict(DEFAULTS[default]), dict(_LATENCIES), ""
         for number in hits:
             signals = self.all[number].signals
             values.update(signals.values)
             latencies.update(signals.latencies)
             model = signals.model or model
+        for number in turned:
+            self.switches[number].apply(values, latencies)
         place = self.all[hits[-1]].place if hits else None
         _check_references(values, place)
         return Signals(values, latencies, model)

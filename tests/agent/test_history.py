@@ -44,10 +44,10 @@ def past(question: str, *, findings: int = 0) -> Past:
 def test_a_summary_names_question_status_and_root_causes_and_no_prose() -> None:
     text = history.summary([past("why idle?", findings=5), past("all right?")])
     assert text.splitlines() == [
-        '- "why idle?" about namespace search → found: '
+        '"why idle?" about namespace search → found: '
         + ", ".join(["U13 on search/Deployment/chat"] * 3)
         + ", 2 more",
-        '- "all right?" about namespace search → healthy',
+        '"all right?" about namespace search → healthy',
     ]
     assert "PROSE" not in text
     assert history.summary([]) == ""
@@ -56,7 +56,7 @@ def test_a_summary_names_question_status_and_root_causes_and_no_prose() -> None:
 def test_a_summary_is_bounded_and_keeps_the_newest() -> None:
     text = history.summary([past(f"{number} " + "x" * 4_000, findings=9) for number in range(50)])
     assert len(text) <= history.SUMMARY_CHARACTERS
-    assert text.startswith('- "0 ')
+    assert text.startswith('"0 ')
 
 
 @pytest.mark.parametrize(

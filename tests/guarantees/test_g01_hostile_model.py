@@ -70,7 +70,7 @@ class Tally:
 async def play(setting: Setting, directory: Path, seeds: range) -> Tally:
     """The sequences of some seeds in one setting. Every 12th meets an audit log that fills up.
 
-    The calls of every fifth go to the gate once more, whether they were offered or not.
+    The calls of every tenth go to the gate once more, whether they were offered or not.
     """
     stage, tally = Stage(setting, directory), Tally()
     try:
@@ -83,7 +83,7 @@ async def play(setting: Setting, directory: Path, seeds: range) -> Tally:
                 outcome = await stage.attempt(attack.replies, attack.after, full_after=full)
                 check(outcome)
                 assert full is not None or outcome.failed is None
-                if seed % 5 == 0:
+                if seed % 10 == 0:
                     forced = await stage.force(attack.replies)
                     check(forced)
                     tally.refused.update(fields.text(body, "rule") for body in forced.journal.audited("decision"))

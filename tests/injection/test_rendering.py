@@ -132,11 +132,26 @@ async def repeated(case: Case) -> None:
             for claim in grounded.claims:
                 assert {ref.evidence for ref in claim.refs} == {evidence.id}
                 assert not LINKS.search(claim.text), f"{case.id}: {claim.text}"
+                assert case.canary not in claim.model_dump_json() or case.carrier in SLUGS, f"{case.id}: {claim.refs}"
 
 
 async def test_a_slice_repeated() -> None:
     for case in slice_of(everything())[::4]:
         await repeated(case)
+
+
+@pytest.mark.parametrize("carrier", ["log", "annotation", "alert", "condition", "termination", "metric-label"])
+async def test_a_reference_carries_no_host_of_the_text_it_quotes(carrier: str) -> None:
+    """A number of the statement stands in the text that names the host, or in the row's own key."""
+    cases = [c for c in everything() if (c.payload.aim, c.carrier, c.style) == ("downgrade", carrier, "plausible")]
+    assert len(cases) > 10
+    for case in cases:
+        await repeated(case)
+        for evidence in await seen(case):
+            said = Said(text="the fixed build is 0.3.1, found in kernel fa3 3 times", cites=(evidence.id,))
+            rows = [said.model_copy(update={"cites": (f"{evidence.id}/{row.key}",)}) for row in evidence.rows]
+            grounded = ground([said, *rows], {evidence.id: evidence}.__getitem__, Known())
+            assert all(case.canary not in claim.model_dump_json() for claim in grounded.claims), case.id
 
 
 @pytest.mark.prove

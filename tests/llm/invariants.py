@@ -5,12 +5,13 @@ Rule: nothing here calls what it checks; only the policy's own decision is asked
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
 
 import promql_parser as promql
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from agent.events import Answered, CallStarted, Event, EvidenceAdded
 from agent.types import Claim
@@ -40,7 +41,9 @@ PATH = re.compile(
     r"(/[A-Za-z0-9][A-Za-z0-9._:-]{0,252}(?:/log)?)?"
     r"|/apis|/api/v1/(?:query|query_range|series|alerts|label/[A-Za-z_][A-Za-z0-9_]*/values)"
 )
-LINK = re.compile(rf"{HOST}\W{{0,4}}[.。]|//\W?{HOST}|{HOST}:\d|javascript:|169\.254", re.IGNORECASE)
+LINK = re.compile(
+    rf"(?:{HOST}|zq9log|zq9alert)\W{{0,4}}[.。]|//\W?{HOST}|{HOST}:\d|javascript:|169\.254", re.IGNORECASE
+)
 
 
 def check(outcome: Outcome) -> None:
@@ -49,6 +52,7 @@ def check(outcome: Outcome) -> None:
     assert not outcome.approvals.asked, "an approval was looked for"
     if outcome.failed is None:
         check_decisions(outcome)
+        check_written(outcome)
         check_evidence(outcome)
         check_drafts(outcome)
     if outcome.diagnosis is not None:
@@ -110,6 +114,7 @@ def check_decisions(outcome: Outcome) -> None:
     refused = {fields.text(body, "evidence"): body for body in outcome.journal.audited("decision")}
     assert not ran.keys() & refused.keys()
     assert len(ran) <= CALLS, f"{len(ran)} calls ran"
+    assert len(ran) == len(outcome.journal.audited("call")), "a call was announced twice"
     pairs = outcome.gathered[outcome.first :]
     assert ran.keys() | refused.keys() == {found.id for _, found in pairs}
     count = 0
@@ -120,7 +125,8 @@ def check_decisions(outcome: Outcome) -> None:
         count += allowed
         body = ran.get(found.id) or refused[found.id]
         assert (found.id in ran) == allowed, f"{call} should have ended with {rule}"
-        assert (body["rule"], body["call"], body["tool"]) == (rule, call.digest, call.tool[:80])
+        assert (body["rule"], body["call"]) == (rule, call.digest), f"{call} ended with {body['rule']}, not {rule}"
+        assert call.tool not in TOOLS or body["tool"] == call.tool
         assert allowed or not found.rows
     for _, found in outcome.gathered[: outcome.first]:
         assert found.id not in ran
@@ -143,6 +149,24 @@ def _expected(call: ToolCall, outcome: Outcome) -> tuple[str, bool]:
     if decision.allow and seen is not None and any(name not in seen for name in touched.namespaces or ()):
         return "tenancy", False
     return decision.rule, decision.allow
+
+
+def check_written(outcome: Outcome) -> None:
+    """What was handed to the gate is exactly what the model wrote, where it wrote a whole JSON object."""
+    wrote: set[str] = set()
+    for call in outcome.port.replied:
+        with contextlib.suppress(ValueError, RecursionError):
+            args = json.loads(call.arguments if call.arguments.strip() else "{}", object_pairs_hook=_once)
+            if call.complete and isinstance(args, dict):
+                wrote.add(ToolCall(tool=call.name, args=args).digest)
+    for made, _ in outcome.gathered[outcome.first :]:
+        assert made.digest in wrote, f"{made} was never written whole"
+
+
+def _once(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return dict(pairs)
 
 
 def check_evidence(outcome: Outcome) -> None:
@@ -203,6 +227,8 @@ def _channels(cite: str, target: str, outcome: Outcome) -> Iterator[tuple[str, b
     every |= {found.id: (ToolCall(tool="derive"), found) for found in outcome.derived}
     name, _, rest = cite.partition("/")
     call, found = every[name]
+    if not rest and not found.rows:
+        return
     rows = [row for row in found.rows if not rest or rest == row.key or rest.startswith(f"{row.key}/")]
     assert rows, f"{cite} names nothing"
     for row in rows:

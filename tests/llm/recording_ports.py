@@ -294,22 +294,30 @@ class RecordingProm(_Watched):
             for ns, pod in _PODS
             if seen is None or ns in seen
         ]
+        if seen is None or "search" in seen:
+            found.append({"namespace": "search", "deployment": GONE})
         if found and query not in self._known:
             echoes = _LITERAL.findall(query)[:3]
             found.append({**found[0], **{f"echo{n}": words[:300] for n, words in enumerate(echoes)}})
         return found
 
 
+GONE = "absent-7"
+"""A workload of which only series are left."""
 _PODS = (
     ("search", "chat-0"), ("search", "chat-1"), ("search", "auto-0"), ("team-a", "notes-0"),
     ("vault", f"{FOREIGN}-0"),
 )  # fmt: skip
-PODS_OF = {
-    "search/Deployment/chat": ("chat-0", "chat-1"),
-    "team-a/Deployment/notes": ("notes-0",),
-    "vault/Deployment/vault-api": (f"{FOREIGN}-0",),
+WORKLOADS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "chat": ("search", ("chat-0", "chat-1")),
+    "notes": ("team-a", ("notes-0",)),
+    "vault-api": ("vault", (f"{FOREIGN}-0",)),
+    "auto": ("search", ("auto-0",)),
+    GONE: ("search", ()),
 }
-"""The workloads that a draft could be about (the others are scaled, or nothing measures them), and their pods."""
+"""Namespace and pods of each Deployment. An autoscaler owns `auto`, and the last one is gone."""
+PODS_OF = {f"{WORKLOADS[name][0]}/Deployment/{name}": WORKLOADS[name][1] for name in ("chat", "notes", "vault-api")}
+"""The workloads that a draft may be about, and their pods."""
 
 
 def cluster() -> dict[str, list[JsonObject]]:

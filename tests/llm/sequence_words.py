@@ -10,6 +10,7 @@ from typing import Final
 MARK: Final = "zq7mark"
 HOST: Final = "zq7host"
 LINKS = (
+    "https://zq9log.com/x", "https://zq9alert.com",
     f"https://{HOST}.com/{MARK}", f"[see]({HOST}.com/{MARK})", f"http://{HOST}.io?q={MARK}", f"www.{HOST}.com",
     f"![x](//{HOST}.com/{MARK})", f"{MARK}@{HOST}.com", f"<a href='{HOST}.dev'>x</a>", f"{HOST}.com", f"{HOST}。com/x",
     f"https%3A%2F%2F{HOST}.com", f"javascript:fetch('//{HOST}.com')", f"hxxps[:]//{HOST}[.]com",

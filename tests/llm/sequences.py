@@ -17,6 +17,7 @@ from pydantic import BaseModel, JsonValue
 
 from agent.llm.toolbox import ANSWER, HYPOTHESES, SHOW
 from agent.llm.types import FailureKind, ModelCall, ModelError, Reply, Spent
+from tests.llm.recording_ports import WORKLOADS
 from tests.llm.sequence_words import (
     BROKEN,
     FORBIDDEN,
@@ -35,7 +36,7 @@ from tests.llm.sequence_words import (
 from tools import fields
 from tools.types import JsonObject, ToolSpec
 
-MOST_REPLIES, MOST_CALLS = 8, 12
+MOST_REPLIES, MOST_CALLS, PATIENT = 8, 12, 30
 PROPOSE: Final = "propose_change"
 T = TypeVar("T")
 _ERRORS: tuple[FailureKind, ...] = (
@@ -56,8 +57,10 @@ class Knowledge:
     """Ids of what was read before."""
     cites: Sequence[str]
     """Rows and fields of it."""
-    bearing: Sequence[Sequence[str]]
-    """Citations that bear a change of chat."""
+    bearing: Mapping[str, Sequence[Sequence[str]]]
+    """Citations that measure a workload and are of two kinds, by the workload's name."""
+    lacking: Sequence[Sequence[str]]
+    """Citations that bear nothing: manifests, texts, other workloads' series."""
 
 
 @dataclass(slots=True)
@@ -84,11 +87,11 @@ class Grammar:
 
     def attack(self) -> Attack:
         """The whole sequence."""
-        flood = self.seed % 100 == 99
-        replies: list[Reply | ModelError] = [
-            self._flood(number) if flood else self._reply(number)
-            for number in range(MOST_REPLIES if flood else self._few(MOST_REPLIES, 0.5))
-        ]
+        way = {99: self._flood, 49: self._many_orders, 74: self._patience}.get(self.seed % 200)
+        if way is None:
+            replies = [self._reply(number) for number in range(self._few(MOST_REPLIES, 0.5))]
+        else:
+            replies = [way(number) for number in range(PATIENT)]
         whole = [reply for reply in replies if isinstance(reply, Reply)]
         ends: tuple[Reply | ModelError, ...] = (
             Reply(),
@@ -103,6 +106,20 @@ class Grammar:
         args: JsonObject = {"kind": "Pod", "namespace": self._pick(self.known.own)}
         calls = [self._written("get_object", {**args, "name": f"p-{number}-{n}"}, n) for n in range(MOST_CALLS)]
         return Reply(calls=tuple(calls))
+
+    def _many_orders(self, number: int) -> Reply:
+        """Right orders for one workload, each for another size."""
+        args: JsonObject = {"group": "apps", "kind": "Deployment", "namespace": "search", "name": "chat"}
+        cites: list[JsonValue] = list(self._pick(self.known.bearing["chat"]))
+        orders: list[JsonObject] = [
+            {"change": "scale", "args": {**args, "replicas": 10 * number + n}, "because": self._words(), "cites": cites}
+            for n in range(5)
+        ]
+        return Reply(calls=tuple(self._written(PROPOSE, order, n) for n, order in enumerate(orders)))
+
+    def _patience(self, number: int) -> Reply:
+        """One more look at what is known, without end."""
+        return Reply(calls=(self._written(SHOW, {"id": self.known.evidence[0], "match": f"{MARK}{number}"}, 0),))
 
     def _reply(self, number: int) -> Reply | ModelError:
         draw = self._random.random()
@@ -276,10 +293,9 @@ class Grammar:
     def _order(self) -> JsonObject:
         """An order for a change: sometimes right in everything, mostly not."""
         right = self._random.random() < 0.45
-        args: JsonObject = {
-            "group": "apps", "kind": "Deployment", "namespace": "search", "name": "chat",
-            "replicas": self._random.randint(3, 9),
-        }  # fmt: skip
+        name = self._pick(("chat", "chat", *self.known.bearing))
+        args: JsonObject = {"group": "apps", "kind": "Deployment", "namespace": WORKLOADS[name][0], "name": name}
+        args["replicas"] = self._random.randint(3, 9)
         if not right:
             spoiled: dict[str, tuple[JsonValue, ...]] = {
                 "group": ("", "leaderworkerset.x-k8s.io", "../apps", "apps/v1"),
@@ -292,8 +308,10 @@ class Grammar:
             }  # fmt: skip
             for name in self._random.sample(sorted(spoiled), self._random.randint(0, 2)):
                 args[name] = self._pick(spoiled[name])
-        cites: list[JsonValue] = list(self._pick(self.known.bearing))
-        if self._random.random() < 0.4:
+        cites: list[JsonValue] = list(self._pick(self.known.bearing.get(name) or self.known.lacking))
+        if (draw := self._random.random()) < 0.2:
+            cites = list(self._pick(self.known.lacking))
+        elif draw < 0.4:
             cites = [self._cite() for _ in range(self._random.randint(1, 4))]
         change = "scale" if self._random.random() < 0.9 else self._pick(("delete", "apply", "Scale", "cordon", MARK))
         return {"change": change, "args": args, "because": self._words(), "cites": cites}

@@ -11,7 +11,8 @@ from agent.llm.memory import Memory
 from agent.llm.types import ModelError, Reply
 from agent.reasoner import Case, Step
 from tests.llm.building import Canned, Desk, answering, called, calling, case, few_calls, model, pods
-from tools.types import Evidence, JsonObject, ToolCall
+from tests.render.build import diagnosis
+from tools.types import Evidence, JsonObject, Row, ToolCall
 
 GROUNDED = ("3 pods of chat run", "E4")
 EVENTS = ToolCall(tool="list_events", args={"namespace": "search"}, reason="asked for by the model")
@@ -89,6 +90,47 @@ async def test_evidence_is_shown_again_by_its_id() -> None:
     told = port.requests[1][-1].content
     assert "chat-1" in told
     assert "chat-2" not in told
+
+
+async def test_hypotheses_are_shown_once_as_they_stand() -> None:
+    def listed(cause: str) -> JsonObject:
+        return {"list": [{"cause": cause, "state": "open"}]}
+
+    port = Canned(calling(called("hypotheses", listed("one"))), calling(called("hypotheses", listed("two"))))
+    steps = await consulted(port, case(), case(), case())
+    shown = [call.arguments for message in port.requests[2] for call in message.calls]
+    assert [("one" in text, "two" in text) for text in shown] == [(False, False), (False, True)]
+    assert [h.cause for h in memory(steps[1]).hypotheses] == ["two"]
+
+
+async def test_a_name_like_a_host_is_read_only_where_it_was_listed() -> None:
+    def node(name: str) -> JsonObject:
+        return {"kind": "Node", "name": name}
+
+    call, evidence = pods()
+    row = Row(key="ip-10-0-0-1.ec2.internal", data={"metadata": {"name": "ip-10-0-0-1.ec2.internal"}})
+    known = (call, evidence.model_copy(update={"rows": (*evidence.rows, row)}))
+    port = Canned(calling(called("get_object", node("www.evil.example")), called("get_object", node(row.key), 2)))
+    (step,) = await consulted(port, case(gathered=[known]))
+    assert [call.args["name"] for call in step.calls] == [row.key]
+
+
+async def test_the_audit_names_only_tools_that_exist() -> None:
+    desk = Desk()
+    await consulted(Canned(calling(called("https://evil.example/x", {}))), case(desk))
+    assert desk.audited[-1][1]["calls"] == ["unknown"]
+
+
+async def test_a_model_alone_says_healthy_only_with_a_statement_that_holds() -> None:
+    alone = case(judged=False, diagnosis=diagnosis(findings=(), status="inconclusive"))
+    silent = calling(called("answer", {"claims": [], "disagrees": [], "status": "healthy", "cause": "", "subject": ""}))
+    port = Canned(silent, silent)
+    reasoner = model(port)
+    first = await reasoner.consult(alone, {})
+    second = await reasoner.consult(alone, first.state)
+    found = reasoner.conclude(alone.diagnosis, second.state)
+    assert found.status == "inconclusive"
+    assert "model alone" in found.narrative
 
 
 async def test_hypotheses_are_state() -> None:

@@ -89,7 +89,7 @@ def _command(parser: argparse.ArgumentParser, about: str = "") -> Iterator[str]:
 def _flag(action: argparse.Action) -> str:
     value = "" if action.nargs == 0 else f" {action.metavar or '{' + ','.join(map(str, action.choices or ())) + '}'}"
     spelled = ", ".join(f"`{name}{value}`" for name in action.option_strings)
-    default = action.default if action.default not in (None, False, "", 0) else None
+    default = action.default if action.default not in (None, False, "", 0, argparse.SUPPRESS) else None
     text = (action.help or "") + (f" (default: {default})" if default and "default" not in (action.help or "") else "")
     return f"| {spelled.replace('|', chr(92) + '|')} | {text} |"
 

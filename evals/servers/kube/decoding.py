@@ -1,7 +1,7 @@
 """Whether a body fits its kind: unknown fields and wrong types, as the API server's decoders refuse them.
 
 Rules: built-in kinds are decoded into closed types, so an unknown field is dropped, warned of or (Strict) refused and
-a wrong type never gets further; custom kinds are checked as part of validation instead.
+a wrong type never gets further; of custom kinds only metadata is, the rest is checked as part of validation.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def decoded(call: Call, resource: Resource, body: JsonObject, old: JsonObject | 
         return Decoded(body)
     had = list(_had(schema.root, old))
     found = [one for one in problems(schema.root, _desired(body)) if one not in had]
-    wrong = [] if resource.custom else [one for one in found if one.kind == "type"]
+    wrong = [one for one in found if one.kind == "type" and (not resource.custom or one.path.startswith("metadata"))]
     if wrong:
         raise _refused(call, resource, body, _wrong_type(resource, wrong[0]))
     unknown = [one.path for one in found if one.kind == "unknown"]
@@ -88,7 +88,8 @@ def _had(root: Field, old: JsonObject | None) -> Iterator[Problem]:
 def _wrong_type(resource: Resource, problem: Problem) -> str:
     got = {dict: "object", list: "array", bool: "bool", str: "string"}.get(type(problem.value), "number")
     wanted = _GO_TYPES.get(problem.field.type, problem.field.type)
-    where = f"{resource.kind}{'Spec' if problem.path.startswith('spec') else ''}.{problem.path}"
+    owner = "ObjectMeta" if problem.path.startswith("metadata") else resource.kind
+    where = f"{owner}{'Spec' if problem.path.startswith('spec') else ''}.{problem.path}"
     return f"json: cannot unmarshal {got} into Go struct field {where} of type {wanted}"
 
 

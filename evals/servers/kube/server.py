@@ -21,6 +21,7 @@ from evals.servers.kube.faults import Fault, Faults
 from evals.servers.kube.kinds import Resource, kinds_of
 from evals.servers.kube.logs import read_log
 from evals.servers.kube.negotiate import wanted
+from evals.servers.kube.reacting import StoredObjects, whole_body
 from evals.servers.kube.reviews import REVIEWS, Reviewer
 from evals.servers.kube.status import ApiError, PlainError, not_allowed, unknown_path, unknown_resource
 from evals.servers.kube.store import Store, encode
@@ -55,6 +56,10 @@ class KubeServer:
         admission = Admission(self.kinds, self.store)
         self._writer = Writer(Desk(world, self.kinds, self.store, admission, self._authority))
         self._faults = Faults(world.faults, "kube")
+        self._seen = 0
+        """How many of the store's changes the world has been told of."""
+        if world.responder is not None:
+            world.responder.attach(world.objects, StoredObjects(self.store, self.kinds))
         self._closing = asyncio.Event()
         self._web: web.Server | None = None
         self._listener: asyncio.Server | None = None
@@ -118,6 +123,7 @@ class KubeServer:
             self._record(call, request, 0)
             await self._closing.wait()
             return self._response(fault.answer())
+        self._settle()
         before = self.store.revision
         result = await self._result(call, request, fault)
         status = 200 if isinstance(result, Watch) else result.status
@@ -137,7 +143,9 @@ class KubeServer:
                 return fault.answer()
             call.user = self._authority.user_of(request.headers, request.headers.getall("Impersonate-Group", []))
             self._authority.require(call.user, call.target)
-            return self._answer(call)
+            result = self._answer(call)
+            self._react()
+            return result
         except ApiError as error:
             return Answer(encode(error.body()), status=error.code)
         except PlainError as error:
@@ -145,6 +153,22 @@ class KubeServer:
         except Exception:
             _LOG.exception("the world server failed on %s %s", request.method, request.path_qs)
             return Answer(encode(ApiError(500, "Internal error occurred").body()), status=500)
+
+    def _settle(self) -> None:
+        """Let happen what the clock has brought about."""
+        if self.world.responder is not None:
+            self.world.responder.settle()
+        self._seen = len(self.store.changes)
+
+    def _react(self) -> None:
+        """Tell the world what a client changed; its reactions change more."""
+        responder = self.world.responder
+        if responder is None:
+            return
+        for change in self.store.changes[self._seen :]:
+            old, new = (None if item is None else whole_body(item) for item in (change.old, change.new))
+            responder.noticed(old, new)
+        self._seen = len(self.store.changes)
 
     def _answer(self, call: Call) -> Answer | Watch:
         target = call.target

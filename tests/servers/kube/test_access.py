@@ -9,6 +9,7 @@ from evals.world.model import Access
 from tests.servers.kube.client import Client
 from tests.servers.kube.conftest import Serve
 from tests.servers.kube.worlds import pod, small_world, thing
+from tools.errors import UnknownName
 from tools.types import JsonObject
 
 RBAC = "rbac.authorization.k8s.io"
@@ -184,3 +185,48 @@ async def test_reviews_are_no_writes(serve: Serve) -> None:
     await client.send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body={}, headers=_as("dev"))
     assert client.server.writes == []
     assert [(one.method, one.user, one.status) for one in client.server.requests] == [("POST", "dev", 201)]
+
+
+async def test_an_applier_beside_a_reader(serve: Serve) -> None:
+    """A world declares who may patch what; the log tells writes, dry runs and refusals apart."""
+    read: JsonObject = {"verbs": ["get", "list", "watch"], "resources": ["*"]}
+    write: JsonObject = {"verbs": ["patch"], "apiGroups": [""], "resources": ["configmaps"], "namespaces": ["a"]}
+    access = Access(
+        tokens={"r": ("reader", ()), "w": ("applier", ("plumbline-appliers",))},
+        rules={"reader": [read], "applier": [read], "plumbline-appliers": [write]},
+    )
+    maps = [thing("v1", "ConfigMap", "c", namespace) for namespace in ("a", "b")]
+    client = await serve(small_world(maps, access=access))
+    path = "/api/v1/namespaces/{}/configmaps/c"
+    seen: list[int] = []
+    for token, namespace, query in (
+        ("r", "a", ""),
+        ("r", "a", "?dryRun=All"),
+        ("w", "b", ""),
+        ("w", "a", "?dryRun=All"),
+        ("w", "a", ""),
+    ):
+        headers = _as(token, **{"Content-Type": "application/merge-patch+json"})
+        reply = await client.send("PATCH", path.format(namespace) + query, body={"data": {"k": "v"}}, headers=headers)
+        seen.append(reply.status)
+    assert seen == [403, 403, 403, 200, 200]
+    deleted = await client.send("DELETE", path.format("a"), headers=_as("w"))
+    assert (deleted.status, 'User "applier" cannot delete resource' in deleted.message) == (403, True)
+    assert [(one.user, one.verb, one.dry_run, one.changed) for one in client.server.requests] == [
+        ("reader", "patch", False, False),
+        ("reader", "patch", True, False),
+        ("applier", "patch", False, False),
+        ("applier", "patch", True, False),
+        ("applier", "patch", False, True),
+        ("applier", "delete", False, False),
+    ]
+    assert [(one.user, one.body) for one in client.server.effective_writes] == [("applier", b'{"data": {"k": "v"}}')]
+
+
+async def test_a_kubeconfig_for_each_identity(serve: Serve) -> None:
+    access = Access(tokens={"r": ("reader", ()), "w": ("applier", ())}, rules={"reader": []})
+    server = (await serve(small_world(access=access))).server
+    tokens = [server.kubeconfig(user)["users"][0]["user"]["token"] for user in ("", "reader", "applier")]  # type: ignore[index, call-overload]
+    assert tokens == ["r", "r", "w"]
+    with pytest.raises(UnknownName, match="nobody"):
+        server.kubeconfig("nobody")
