@@ -31,5 +31,8 @@ class Playbook:
         return Step(state=state, done=True)
 
     def conclude(self, diagnosis: Diagnosis, state: JsonObject) -> Diagnosis:
-        """The diagnosis as it was judged."""
-        return diagnosis
+        """The diagnosis as it was judged; a run that a model began and nobody named on resuming says so."""
+        if diagnosis.reasoner == self.name:
+            return diagnosis
+        note = f"{diagnosis.reasoner} began this run; it was finished without a model, because none is named now"
+        return diagnosis.model_copy(update={"reasoner": self.name, "notes": (*diagnosis.notes, note)})

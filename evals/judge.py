@@ -49,8 +49,9 @@ async def score(port: ChatPort, diagnosis: Diagnosis, *, seconds: float) -> Judg
     try:
         reply = await port.complete(messages, (), seconds=seconds, max_output=MAX_OUTPUT)
     except ModelError as error:
-        return Judged(model=port.model, failure=str(error))
-    word = Judged(model=port.model, input=reply.spent.input, output=reply.spent.output)
+        spent = error.spent
+        return Judged(model=port.model, failure=str(error), input=spent.input, output=spent.output)
+    word = Judged(model=port.model, input=reply.cost.input, output=reply.cost.output)
     try:
         found = _Scores.model_validate(json.loads(reply.text))
     except (ValueError, ValidationError, RecursionError):

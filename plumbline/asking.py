@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -234,17 +235,25 @@ def _end(arguments: argparse.Namespace, app: App, session: Session, last: Event 
             _footer(arguments, app, session)
             return _code(arguments, last.diagnosis)
         case Asked():
-            say(f"name one of them in the question, or choose one with: {program()} ask --resume {session.id}")
+            choose = f"{program()} ask {_target(arguments)}--resume {session.id}"
+            say(f"name one of them in the question, or choose one with: {choose}")
             return USAGE
         case Failed():
             say(f"{last.message} ({last.hint})" if last.hint else last.message)
             return USAGE
         case Cancelled() | None:
-            say(f"stopped; finish it with: {program()} ask --resume {session.id}")
+            say(f"stopped; finish it with: {program()} ask {_target(arguments)}--resume {session.id}")
             return INTERRUPTED
         case _:
             say("the run ended without an answer")
             return FAILED
+
+
+def _target(arguments: argparse.Namespace) -> str:
+    """The flags that say where a command looked, to be typed again."""
+    given = {"world": arguments.world, "context": arguments.context, "kubeconfig": arguments.kubeconfig}
+    given |= {"prometheus": arguments.prometheus, "model": arguments.model, "base-url": arguments.base_url}
+    return "".join(f"--{name} {shlex.quote(value)} " for name, value in given.items() if value)
 
 
 def _cited(answered: Answered) -> list[str]:
@@ -254,7 +263,8 @@ def _cited(answered: Answered) -> list[str]:
 
 def _footer(arguments: argparse.Namespace, app: App, session: Session) -> None:
     if arguments.output == "table" and (sys.stderr.isatty() or arguments.verbose):
-        print(f'session {session.id} · continue with: {program()} ask -c "and now?"', file=sys.stderr)
+        again = f'{program()} ask {_target(arguments)}-c "and in all namespaces?"'
+        print(f"session {session.id} · continue with: {again}", file=sys.stderr)
         print(f"evidence: {program()} evidence {session.id} E1 · audit head {app.audit.head}", file=sys.stderr)
 
 

@@ -37,6 +37,11 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     flags = {"prometheus": given["prometheus"], "request_timeout": getattr(arguments, "request_timeout", None)}
     color = "never" if getattr(arguments, "no_color", False) else None
     settings = load_settings({**flags, **model_flags(arguments), "color": color})
+    asks = bool(settings.model) and settings.reasoner != "playbook"
+    if getattr(arguments, "no_diagnosers", False) and not asks:
+        raise SettingsError("without diagnosers only a model can answer", hint="name one with --model")
+    if (url := getattr(arguments, "base_url", None)) and not asks and not getattr(arguments, "judge", None):
+        raise SettingsError(f"no model is named for {url}", hint="name one with --model")
     environment.scrub_client(os.environ)  # the settings have taken what they want of it
     return settings
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from agent.analysis import kinds
+from agent.analysis import kinds, queries
 from agent.analysis.records import reference_of
 from agent.analysis.view import View, resolve_in
 from tools import fields
 from tools.errors import Refused
 from tools.promql import inspect
+from tools.promql_reading import only_reads
+from tools.tenancy import TENANT_LABELS
 from tools.types import Evidence, EvidenceRef, JsonObject, KindRef, ResourceRef, Row, ToolCall, pointer
 
 TEXT = "text"
@@ -26,15 +28,16 @@ _TEXT_FAMILIES = frozenset({"logs", "events", "alerts"})
 _OBJECT_TOOLS = frozenset({"list_objects", "get_object"})
 _FAMILIES = {"history": "objects"}
 """Families that look at the same thing as another."""
-_METRIC_FAMILIES = (
+_EXPORTERS = (
     ("DCGM_", "dcgm"), ("gpu_", "dcgm"), ("vllm:", "vllm"), ("kube_", "ksm"), ("container_", "cadvisor"),
+    *((prefix, prefix.rstrip("_:")) for prefix in TENANT_LABELS if not prefix.startswith("plumbline:")),
 )  # fmt: skip
-"""Prefix of a metric → the family of our own queries over it, so that one metric asked twice is one channel."""
+"""Prefix of a metric → who exports it, by the names our own queries have for them, then by the table of tenants."""
+_OTHER = "metrics"
+"""Every metric of an exporter that nobody here knows: one family, or a name that was made up would be a channel."""
 _MEASURED_STATUS = re.compile(r"\w*[rR]eplicas|conditions|phase|\w*Statuses|currentMetrics")
 """Fields of a status that say how an object fares."""
 _WORKLOAD_LABELS = {"Deployment": "deployment", "StatefulSet": "statefulset", "LeaderWorkerSet": "leaderworkerset"}
-_MADE_LABELS = re.compile(r"(?i)\b(?:label_replace|label_join|count_values)\b|\binfo\s*\(")
-"""PromQL that writes labels: a series could be given the name of any pod."""
 _NUMBERED = re.compile(r"#([1-9]\d{0,5})(?:/(.+))?")
 """A row by its number, as tables shown to a model name rows whose keys are long."""
 _DEPTH = 4
@@ -125,8 +128,12 @@ class Channels:
             yield Ground(frozenset({TEXT}))
         elif evidence.tool in _OBJECT_TOOLS or evidence.family == "history":
             yield Ground(frozenset({_FAMILIES.get(evidence.family, evidence.family)}), self._is_status(quoted))
-        elif evidence.tool in ("named_query", "promql") and _has_number(row.data):
-            yield Ground(_metric_families(quoted.call, evidence), self._measures(quoted))
+        elif evidence.tool == "named_query" and _has_number(row.data):
+            yield Ground(frozenset({evidence.family}), self._measures(row))
+        elif evidence.tool == "promql" and _has_number(row.data) and row.namespace == self._target.namespace:
+            families = _families_of(fields.text(quoted.call.args, "query"))
+            if families:
+                yield Ground(families, self._measures(row))
 
     def _inputs(self, quoted: _Quoted, depth: int) -> Iterator[Ground]:
         """The grounds of a derived number: those of the values it was worked out from."""
@@ -148,11 +155,9 @@ class Channels:
         ref = reference_of(quoted.row.data, kind)
         return bool(_MEASURED_STATUS.fullmatch(quoted.path[1])) and ref.identity in self._related
 
-    def _measures(self, quoted: _Quoted) -> bool:
-        """True for a series of the target or of one of its pods, under labels that no query made up."""
-        if quoted.evidence.tool == "promql" and _MADE_LABELS.search(fields.text(quoted.call.args, "query")):
-            return False
-        labels = fields.strings(quoted.row.data, "labels")
+    def _measures(self, row: Row) -> bool:
+        """True for a series of the target or of one of its pods."""
+        labels = fields.strings(row.data, "labels")
         namespace = labels.get("exported_namespace") or labels.get("namespace", "")
         pod = labels.get("exported_pod") or labels.get("pod", "")
         if namespace != self._target.namespace:
@@ -180,13 +185,23 @@ def _has_number(data: JsonObject) -> bool:
     return fields.number(data, "value") is not None or bool(fields.dig(data, "points"))
 
 
-def _metric_families(call: ToolCall, evidence: Evidence) -> frozenset[str]:
-    """The families of a metric query: of a free one, those of the metrics it names."""
-    if evidence.tool == "named_query":
-        return frozenset({evidence.family})
+def _families_of(query: str) -> frozenset[str]:
+    """The families that a free query reads; none where it could have written what it answers (the tool refuses such
+    queries; evidence is judged again, wherever it came from)."""
     try:
-        metrics = inspect(fields.text(call.args, "query")).metrics
+        only_reads(query)
+        metrics = inspect(query).metrics
     except Refused:
-        return frozenset({evidence.family})
-    prefixes = [next((f for prefix, f in _METRIC_FAMILIES if m.startswith(prefix)), m) for m in metrics]
-    return frozenset(prefixes) or frozenset({evidence.family})
+        return frozenset()
+    if any(":" in metric and _exporter_of(metric) == _OTHER for metric in metrics):
+        return frozenset()  # a recording rule: nothing says what it was made of
+    return frozenset(family for metric in metrics for family in _family_of(metric))
+
+
+def _exporter_of(metric: str) -> str:
+    return next((family for prefix, family in _EXPORTERS if metric.startswith(prefix)), _OTHER)
+
+
+def _family_of(metric: str) -> set[str]:
+    """Who exports a metric, and the family of our own queries over it."""
+    return {_exporter_of(metric), *(query.family for query in queries.CATALOGUE if metric in query.metrics)}

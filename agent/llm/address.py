@@ -21,6 +21,10 @@ _VALUE: Final = re.compile(r"[\x20-\x7e\t]{0,4096}")
 _RESERVED: Final = frozenset(
     {"authorization", "host", "connection", "transfer-encoding", "accept", "accept-encoding", "te", "upgrade"}
 )
+_SECRET: Final = re.compile(r"key|token|auth|secret|password|credential|cookie", re.IGNORECASE)
+"""Names of headers whose values are secrets."""
+_WORD: Final = 8
+"""Characters from which on the value of another header is not shown either."""
 _EXAMPLE: Final = "for example https://api.openai.com/v1 or http://localhost:11434/v1"
 
 
@@ -40,6 +44,16 @@ class Endpoint:
     """Longest silence inside a reply once it has begun; until then only the deadline counts."""
     capabilities: Capabilities | None = None
     """What is known already; None starts with everything and learns."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key, and the values of headers whose names say that they are secret."""
+        return (self.key.strip(), *(value for name, value in self.headers.items() if _SECRET.search(name)))
+
+    @property
+    def private(self) -> tuple[str, ...]:
+        """Values of the other headers (a team, a region) that are long enough to tell from ordinary words."""
+        return tuple(v for name, v in self.headers.items() if not _SECRET.search(name) and len(v) >= _WORD)
 
 
 def check(endpoint: Endpoint) -> None:

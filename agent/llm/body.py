@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from agent.llm import textcalls
 from agent.llm.capabilities import Capabilities, Feature, fits_strict
-from agent.llm.types import Message, ToolSchema
+from agent.llm.types import Message, ToolSchema, encodable
 from tools.types import JsonObject
 
 
@@ -69,8 +69,8 @@ def _tool(tool: ToolSchema, *, strict: bool) -> JsonObject:
 
 def _message(message: Message) -> JsonObject:
     if message.role == "tool":
-        return {"role": "tool", "tool_call_id": message.answers, "content": _encodable(message.content)}
-    made: JsonObject = {"role": message.role, "content": _encodable(message.content)}
+        return {"role": "tool", "tool_call_id": message.answers, "content": encodable(message.content)}
+    made: JsonObject = {"role": message.role, "content": encodable(message.content)}
     if message.calls:
         calls: list[JsonValue] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
@@ -78,8 +78,3 @@ def _message(message: Message) -> JsonObject:
         ]
         made["tool_calls"] = calls
     return made
-
-
-def _encodable(text: str) -> str:
-    """Half of a surrogate pair, which JSON of a cluster may hold, becomes "?"."""
-    return text.encode("utf-8", "replace").decode("utf-8")

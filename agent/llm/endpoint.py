@@ -1,8 +1,8 @@
 """One OpenAI-compatible endpoint as a ChatPort: requests, retries, fallbacks, deadlines, and errors in one line.
 
 Rules: the deadline covers everything; at most two retries, only while nothing was received, counted here and nowhere
-else; a feature the endpoint refuses is given up and the loss remembered; whatever a server does ends in a Reply or a
-ModelError.
+else; a feature the endpoint refuses is given up and the loss remembered; every request is told before it is sent, and
+there are at most MAX_SENDS for one reply; whatever a server does ends in a Reply or a ModelError.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -26,13 +26,14 @@ from agent.llm import failures
 from agent.llm.address import Endpoint as Endpoint
 from agent.llm.address import check
 from agent.llm.capabilities import ORDER, UNNAMED_TRIES, Capabilities, Feature, named, next_unnamed
+from agent.llm.counting import Tally
 from agent.llm.failures import Words
 from agent.llm.stream import Intake
 from agent.llm.transport import Forbidden, Guarded, TooLarge
-from agent.llm.types import Message, ModelError, OnText, Reply, ToolSchema
+from agent.llm.types import Message, ModelError, OnSend, OnText, Reply, ToolSchema, tokens
 from agent.llm.wire import Gather
 from tools.errors import SettingsError
-from tools.http import retry_after
+from tools.http import http_date, retry_after
 from tools.types import JsonObject
 
 MAX_RETRIES: Final = 2
@@ -55,7 +56,7 @@ class _Answered(Exception):
             self.value = json.loads(self.text)
         except (ValueError, RecursionError):
             self.value = None
-        self.wait = retry_after(response.headers)
+        self.wait = _wait(response.headers)
 
     @property
     def may_pass(self) -> bool:
@@ -89,7 +90,7 @@ class OpenAIChat:
         """Requests sent so far, retries and refused ones included."""
         self._endpoint, self._sleep, self._jitter = endpoint, sleep, jitter
         self._host = urlsplit(self.address).netloc
-        self._words = Words((endpoint.key.strip(), *(v for v in endpoint.headers.values() if len(v) >= 8)))
+        self._words = Words(endpoint.secrets, endpoint.private)
         self._client = _client(endpoint, self.address)
 
     async def complete(
@@ -101,17 +102,21 @@ class OpenAIChat:
         max_output: int,
         must_call: str = "",
         on_text: OnText | None = None,
+        on_send: OnSend | None = None,
     ) -> Reply:
-        """One reply within `seconds`, retries and fallbacks included. Raises ModelError."""
-        ask = _Ask(messages, tools, max_output, must_call, on_text, time.monotonic() + seconds)
+        """One reply within `seconds`, retries and fallbacks included. Raises ModelError, which says what was spent."""
+        ask = _Ask(messages, tools, max_output, must_call, on_text, time.monotonic() + seconds, Tally(on_send))
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds):
+            async with limit:
                 return await self._adapted(ask)
         except ModelError as error:
-            raise self._words.again(error) from None
+            raise self._words.again(error, spent=ask.tally.all) from None
         except TimeoutError:
+            if not limit.expired():
+                raise
             message = f"{self._host} gave no whole reply within {seconds:g} s"
-            raise self._words.error("timeout", message) from None
+            raise self._words.error("timeout", message, spent=ask.tally.all) from None
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -129,9 +134,10 @@ class OpenAIChat:
             except _Unsent as unsent:
                 raise unsent.error from None
             except _Answered as answer:
-                feature, by_name = self._refused(answer, bodies.used(body))
+                with self._reading():
+                    feature, by_name = self._refused(answer, bodies.used(body))
                 unnamed += 0 if by_name else 1
-                if feature is None or unnamed > UNNAMED_TRIES:
+                if feature is None or unnamed > UNNAMED_TRIES or not ask.tally.left:
                     raise self._status(answer) from None
                 can = can.without(feature)
             else:
@@ -162,7 +168,7 @@ class OpenAIChat:
     # --- retries -------------------------------------------------------------------------------------------
 
     async def _retried(self, ask: _Ask, body: JsonObject) -> Reply:
-        for attempt in range(MAX_RETRIES):
+        for attempt in range(min(MAX_RETRIES, ask.tally.left - 1)):
             try:
                 return await self._once(ask, body)
             except _Answered as answer:
@@ -191,33 +197,51 @@ class OpenAIChat:
     # --- one request ---------------------------------------------------------------------------------------
 
     async def _once(self, ask: _Ask, body: JsonObject) -> Reply:
+        sent = tokens(json.dumps(body, ensure_ascii=False))
+        ask.tally.send(sent)
         self.requests += 1
-        # nine letters and digits at most: the ids some servers insist on
-        offered = [tool.name for tool in ask.tools]
-        gather = Gather(offered=offered, prefix=f"c{self.requests % 1000:03d}", shown=self._words.plain)
+        gather = Gather(
+            offered=[tool.name for tool in ask.tools],
+            prefix=f"c{self.requests % 1000:03d}",  # nine letters and digits at most: the ids some servers insist on
+            shown=self._words.plain,
+            asked=self.model,
+            sent=sent,
+            max_output=ask.max_output,
+        )
         try:
             async with self._response(body) as response:
                 await self._take(response, gather, ask.on_text)
+        except _Unsent as unsent:
+            if unsent.error.kind == "address":
+                ask.tally.unsent()
+            raise
         except TooLarge as error:
             raise ModelError("too-large", str(error)) from None
         except httpx2.HTTPError:
             if not gather.finish:
                 raise ModelError("cut", f"{self._host} broke the connection off inside its reply") from None
-        return gather.reply(sent=json.dumps(body, ensure_ascii=False))
+        finally:
+            if gather.begun:
+                ask.tally.open = gather.spent
+        with self._reading():
+            return gather.reply().model_copy(update={"earlier": ask.tally.done})
 
     @asynccontextmanager
     async def _response(self, body: JsonObject) -> AsyncIterator[httpx2.Response]:
         """The answer, its body unread. Raises _Answered and _Unsent; always lets go of the connection."""
         try:
-            response = await self._client.post(
-                "/chat/completions",
-                cast_to=httpx2.Response,
-                body=body,
-                stream=True,
-                stream_cls=openai.AsyncStream[httpx2.Response],
-            )
+            with self._reading(openai.APIStatusError, openai.APIConnectionError):
+                response = await self._client.post(
+                    "/chat/completions",
+                    cast_to=httpx2.Response,
+                    body=body,
+                    stream=True,
+                    stream_cls=openai.AsyncStream[httpx2.Response],
+                )
         except openai.APIStatusError as error:
-            raise _Answered(error.response) from None
+            with self._reading():
+                answered = _Answered(error.response)
+            raise answered from None
         except openai.APIConnectionError as error:
             raise self._unsent(error) from None
         assert isinstance(response, httpx2.Response)
@@ -230,13 +254,15 @@ class OpenAIChat:
         intake, told = Intake(gather), 0
         async with aclosing(self._chunks(response)) as chunks:
             async for chunk in chunks:
-                intake.feed(chunk)
+                with self._reading():
+                    intake.feed(chunk)
                 if on_text is not None and gather.characters != told:
                     told = gather.characters
                     on_text(told)
                 if gather.done:
                     return  # some servers keep the connection open after the end
-        intake.end()
+        with self._reading():
+            intake.end()
 
     async def _chunks(self, response: httpx2.Response) -> AsyncGenerator[bytes, None]:
         """Chunks of a body; once the first has come, a silence of `idle_seconds` ends it."""
@@ -244,8 +270,9 @@ class OpenAIChat:
         begun = False
         while True:
             try:
-                async with asyncio.timeout(self._endpoint.idle_seconds if begun else None):
-                    chunk = await anext(chunks, None)
+                with self._reading(httpx2.HTTPError, TimeoutError):
+                    async with asyncio.timeout(self._endpoint.idle_seconds if begun else None):
+                        chunk = await anext(chunks, None)
             except TimeoutError:
                 message = f"{self._host} fell silent for {self._endpoint.idle_seconds:g} s inside its reply"
                 raise ModelError("timeout", message) from None
@@ -255,6 +282,18 @@ class OpenAIChat:
             yield chunk
 
     # --- errors --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self, *expected: type[Exception]) -> Iterator[None]:
+        """Whatever a server's bytes break on the way to a reply, other than `expected`, is a reply that is none."""
+        passed: tuple[type[Exception], ...] = (ModelError, *expected)
+        try:
+            yield
+        except passed:
+            raise
+        except Exception as error:
+            message = f"{self._host} answered in a form that cannot be read ({type(error).__name__})"
+            raise ModelError("unreadable", message) from error
 
     def _status(self, answer: _Answered) -> ModelError:
         return failures.status(
@@ -279,6 +318,15 @@ class _Ask:
     on_text: OnText | None
     until: float
     """Deadline on the monotonic clock."""
+    tally: Tally
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds a server asks to wait, as a number, or as a date by the server's own clock."""
+    if (seconds := retry_after(headers)) is not None:
+        return seconds
+    now, until = http_date(headers.get("Date")), http_date(headers.get("Retry-After"))
+    return None if now is None or until is None else max(0.0, until - now)
 
 
 def _client(endpoint: Endpoint, address: str) -> openai.AsyncOpenAI:

@@ -1,7 +1,7 @@
 """Why an endpoint gave no reply, in one line for a person.
 
-Rules: one line, at most 300 characters; never the key or another secret of the settings, never a link: what a server
-writes is text of a stranger.
+Rules: one line, at most 300 characters; never the key or another secret of the settings, nor a part of one; never a
+link or a mention: what a server writes is text of a stranger.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pydantic import JsonValue
 
-from agent.llm.types import FailureKind, ModelError
+from agent import links
+from agent.llm.types import NOTHING, FailureKind, ModelError, Spent
 from agent.llm.wire import error_words
 
 MESSAGE: Final = 300
 """Longest error text in characters."""
 _WORDS: Final = 160
 """Of the server's own words."""
-_LINK: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?:[/:?#]\S*)?")
 _MARKUP: Final = re.compile(r"[<>\[\]`|*]+")
 _WINDOW: Final = re.compile(
     r"context.?(length|window|size)|maximum context|too many tokens|prompt is too long|exceeds? .{0,40}(context|n_ctx)",
@@ -34,48 +35,79 @@ _NO_MODEL: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _FILTERED: Final = re.compile(r"content_filter|content management policy|content_policy|safety system", re.IGNORECASE)
-_CUT_KEY: Final = 8
-"""Characters of a key from which on even its beginning is taken out."""
+_WINDOW_OF_KEY: Final = 8
+"""Letters and digits of a key in a row that are taken out wherever they stand."""
+_SHORT: Final = 4
+"""Characters below which nothing can be told to be a secret."""
 
 
 class Words:
-    """Makes server text fit to be shown: without `secrets`, links, markup and line breaks."""
+    """Makes server text fit to be shown: without links, mentions, markup, line breaks, and parts of `secrets`.
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({s for secret in secrets for s in _forms(secret)}, key=len, reverse=True)
+    `values` are taken out where they stand whole: other headers of the settings, which may be ordinary words.
+    """
+
+    def __init__(self, secrets: Iterable[str], values: Iterable[str] = ()) -> None:
+        secrets = [secret for secret in secrets if len(secret) >= _SHORT]
+        self._secrets = sorted({*secrets, *values}, key=len, reverse=True)
+        self._parts = {part for secret in secrets for part in _windows(_letters(secret)[0])}
 
     def plain(self, text: str, *, limit: int = _WORDS) -> str:
         """One line of at most `limit` characters."""
-        text = text[: limit * 20]
-        for secret in self._secrets:
-            text = text.replace(secret, "(key)")
-        text = "".join(c if c.isprintable() else " " for c in text)
-        text = " ".join(_MARKUP.sub(" ", _LINK.sub("(link)", text)).split())
+        text = self._without_parts(self._without_secrets(text[: limit * 20]))
+        text = _MARKUP.sub(" ", "".join(c if c.isprintable() else " " for c in text))
+        text = " ".join(links.strip(text)[0].replace(links.REMOVED, "(link)").split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
-    def error(self, kind: FailureKind, message: str, *, hint: str = "") -> ModelError:
+    def error(self, kind: FailureKind, message: str, *, hint: str = "", spent: Spent = NOTHING) -> ModelError:
         """A ModelError whose message and hint together keep to the length."""
         message = self._short(message, MESSAGE)
         hint = hint if len(message) + len(hint) + 3 <= MESSAGE else ""
-        return ModelError(kind, message, hint=hint)
+        return ModelError(kind, message, hint=hint, spent=spent)
 
-    def again(self, error: ModelError) -> ModelError:
-        """The same error, to the length and without secrets."""
-        return self.error(error.kind, error.message, hint=error.hint)
+    def again(self, error: ModelError, *, spent: Spent) -> ModelError:
+        """The same error, to the length and without secrets, and with what was spent."""
+        return self.error(error.kind, error.message, hint=error.hint, spent=spent)
 
-    def _short(self, text: str, limit: int) -> str:
+    def _without_secrets(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "(key)")
+        return text
+
+    def _without_parts(self, text: str) -> str:
+        """Without runs of a secret's letters and digits, in any case and whatever stands between them."""
+        folded, places = _letters(text)
+        gone: set[int] = set()
+        for size in {len(part) for part in self._parts}:
+            for at in range(len(folded) - size + 1):
+                if folded[at : at + size] in self._parts:
+                    gone.update(range(places[at], places[at + size - 1] + 1))
+        return "".join("" if n in gone and n - 1 in gone else "(key)" if n in gone else c for n, c in enumerate(text))
+
+    def _short(self, text: str, limit: int) -> str:
+        text = self._without_secrets(text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """A secret, and its beginning: servers that hide a key often show the first half of it."""
-    if len(secret) >= 4:
-        yield secret
-    if len(secret) > 2 * _CUT_KEY:
-        yield secret[: len(secret) // 2]
+def _letters(text: str) -> tuple[str, list[int]]:
+    """The letters and digits of a text, folded, and where in the text each of them is."""
+    found = [
+        (letter, place)
+        for place, character in enumerate(text)
+        for letter in unicodedata.normalize("NFKD", character).casefold()
+        if letter.isalnum()
+    ]
+    return "".join(letter for letter, _ in found), [place for _, place in found]
+
+
+def _windows(letters: str) -> Iterator[str]:
+    """Every run of a secret's letters that is long enough to tell; a short secret as a whole."""
+    if len(letters) < _SHORT:
+        return
+    size = min(_WINDOW_OF_KEY, len(letters))
+    for at in range(len(letters) - size + 1):
+        yield letters[at : at + size]
 
 
 def status(code: int, body: str, value: JsonValue, *, words: Words, model: str, address: str) -> ModelError:

@@ -19,7 +19,7 @@ from agent.llm.memory import UNUSABLE, Memory
 from agent.llm.messages import Room
 from agent.llm.reading import read_reply, settle
 from agent.llm.toolbox import ANSWER, offered
-from agent.llm.types import ChatPort, Message, ModelError, Reply, ToolSchema
+from agent.llm.types import ChatPort, Message, ModelError, Reply, Spent, ToolSchema
 from agent.needs import needs
 from agent.reasoner import Case, Ground, Step
 from agent.types import Diagnosis, Intent
@@ -78,9 +78,8 @@ class LanguageModel:
         try:
             reply = await self._ask(case, memory, request, tools, size, must=ANSWER if last else "")
         except ModelError as error:
-            return _over(memory, f"{UNUSABLE}: {error}", case)
-        memory = memory.model_copy(update={"requests": memory.requests + 1, "spent": memory.spent.plus(reply.spent)})
-        self.hour.add(reply.spent)
+            return _over(self._charged(memory, error.spent), f"{UNUSABLE}: {error}", case)
+        memory = self._charged(memory, reply.cost)
         # In a thread: statements are compared with every row they cite, which takes a while on a large cluster.
         memory, calls = await asyncio.to_thread(read_reply, case, memory, reply, tools, self.catalogue)
         if memory.ended:
@@ -90,10 +89,16 @@ class LanguageModel:
         done = memory.answered or bool(memory.ended)
         return Step(state=memory.model_dump(mode="json"), calls=tuple(calls) if not done else (), done=done)
 
+    def _charged(self, memory: Memory, spent: Spent) -> Memory:
+        """The memory after a request that cost `spent`; a reply that failed has cost something too."""
+        if spent.input or spent.output:
+            self.hour.add(spent)
+        return memory.model_copy(update={"requests": memory.requests + 1, "spent": memory.spent.plus(spent)})
+
     async def _ask(
         self, case: Case, memory: Memory, request: list[Message], tools: list[ToolSchema], size: int, *, must: str
     ) -> Reply:
-        """Send a request, audited before and after. Raises ModelError."""
+        """Send a request, audited before each time it leaves and after. Raises ModelError."""
         number = memory.requests + 1
         entry: JsonObject = {
             "model": self.port.model,
@@ -101,7 +106,16 @@ class LanguageModel:
             "digest": digest_of([m.model_dump(mode="json") for m in request]),
             "tokens": size,
         }
-        case.audit("model", entry)
+        left: list[int] = []
+
+        def leaving(tokens: int) -> None:
+            """A retry sends the whole case again: it is audited, and has to fit into the budget like the first."""
+            again = Spent(input=sum(left), counted=False)
+            if left and (why := self.budget.over(memory.spent.plus(again), tokens)):
+                raise ModelError("limit", why, spent=again)
+            left.append(tokens)
+            case.audit("model", {**entry, "send": len(left)})
+
         case.emit(ModelAsked(model=self.port.model, request=number, tokens=size))
         try:
             reply = await self.port.complete(
@@ -110,6 +124,7 @@ class LanguageModel:
                 seconds=max(1.0, min(self.seconds, case.meter.remaining - HEARTBEAT)),
                 max_output=self.room.output,
                 must_call=must,
+                on_send=leaving,
             )
         except BaseException as error:
             kind = error.kind if isinstance(error, ModelError) else type(error).__name__
@@ -121,8 +136,8 @@ class LanguageModel:
             "status": "ok",
             "digest": digest_of(reply.model_dump(mode="json")),
             "calls": [call.name if call.name in offered_names else "unknown" for call in reply.calls[:MAX_NAMED]],
-            "input": reply.spent.input,
-            "output": reply.spent.output,
+            "input": reply.cost.input,
+            "output": reply.cost.output,
         }
         case.audit("model-outcome", outcome)
         return reply

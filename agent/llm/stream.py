@@ -6,13 +6,14 @@ Rules: pure; bytes that are not UTF-8 are replaced; no event and no body grows b
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from typing import Final
 
-from agent.llm.types import ModelError, Reply
+from agent.llm.types import ModelError
 from agent.llm.wire import REPLY_BYTES, Broken, Gather
 
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"
+_LINES: Final = 10_000
+"""Lines of one event: servers send one, or as many as its JSON was written on."""
 
 
 class Events:
@@ -22,6 +23,8 @@ class Events:
         self._held = bytearray()
         self._seen = 0
         self._data: list[str] = []
+        self._size = 0
+        """Characters of the event under way, line ends included."""
 
     def feed(self, chunk: bytes) -> list[str]:
         """Data of the events that this chunk completes. Raises ModelError where one event grows too large."""
@@ -33,7 +36,7 @@ class Events:
             self._seen = 0
             self._line(line.removesuffix("\r"), done)
         self._seen = len(self._held)
-        if self._seen + sum(map(len, self._data)) > REPLY_BYTES:
+        if self._seen + self._size > REPLY_BYTES or len(self._data) > _LINES:
             raise ModelError("too-large", f"one event of the reply is larger than {REPLY_BYTES >> 20} MiB")
         return done
 
@@ -47,9 +50,10 @@ class Events:
     def _line(self, line: str, done: list[str]) -> None:
         if line.startswith("data:"):
             self._data.append(line[5:].removeprefix(" "))
+            self._size += len(self._data[-1]) + 1
         elif not line and self._data:
             done.append("\n".join(self._data))
-            self._data = []
+            self._data, self._size = [], 0
 
 
 class Intake:
@@ -67,7 +71,7 @@ class Intake:
             self._feed_events(self._events.feed(chunk))
             return
         self._held += chunk
-        if self._streamed is None and (start := self._held.lstrip(_BLANK)[:1]):
+        if self._streamed is None and (start := chunk.lstrip(_BLANK)[:1]):
             self._streamed = start not in b'{[<"'
         if self._streamed:
             self._feed_events(self._events.feed(bytes(self._held)))
@@ -85,12 +89,3 @@ class Intake:
     def _feed_events(self, events: list[str]) -> None:
         for data in events:
             self._gather.event(data)
-
-
-def read(chunks: Iterable[bytes], gather: Gather, *, sent: str = "") -> Reply:
-    """The reply in an answer's bytes. Raises ModelError (unreadable, server, cut, too-large)."""
-    intake = Intake(gather)
-    for chunk in chunks:
-        intake.feed(chunk)
-    intake.end()
-    return gather.reply(sent=sent)

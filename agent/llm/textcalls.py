@@ -22,6 +22,8 @@ _OPENINGS: Final = re.compile(
     r"|(?P<mistral>\[TOOL_CALLS\])|(?P<llama><\|python_tag\|>)"
 )
 _CLOSINGS: Final = {"xml": "</tool_call>", "fence": "```", "mistral": "", "llama": ""}
+_NEXT: Final = "[TOOL_CALLS]"
+_NAMED: Final = re.compile(r"\s*(?P<name>[\w.-]{1,128})(?:\[CALL_ID\]\w{1,64})?\[ARGS\]\s*")
 _LLAMA_ENDS: Final = ("<|eom_id|>", "<|eot_id|>")
 
 
@@ -73,11 +75,32 @@ def _read(block: str, kind: str, names: Collection[str]) -> list[Written]:
     body = body[: len(body) - len(closing)] if closed else body
     for mark in _LLAMA_ENDS if kind == "llama" else ():
         body = body.removesuffix(mark)
+    if kind == "mistral" and _NAMED.match(body):
+        return _named(body, names)
     values = _values(body.strip())
     if values is None:
         return _cut(body, names)
     calls = [call for value in values if (call := _call(value, names)) is not None]
     return calls if len(calls) == len(values) else []
+
+
+def _named(body: str, names: Collection[str]) -> list[Written]:
+    """Calls as newer Mistral templates write them: a name, a mark, one JSON object; the first mark is taken off."""
+    calls: list[Written] = []
+    at, decoder = 0, json.JSONDecoder()
+    while (begun := _NAMED.match(body, at)) is not None and begun["name"] in names:
+        try:
+            end = decoder.raw_decode(body, begun.end())[1]
+        except (ValueError, RecursionError):
+            return [*calls, Written(begun["name"], body[begun.end() :], False)]
+        calls.append(Written(begun["name"], body[begun.end() : end], True))
+        at = end + len(body[end:]) - len(body[end:].lstrip())
+        if at == len(body):
+            return calls
+        if not body.startswith(_NEXT, at):
+            return []
+        at += len(_NEXT)
+    return []
 
 
 def _bare(text: str, names: Collection[str]) -> tuple[Written, ...] | None:
@@ -114,8 +137,16 @@ def _call(value: JsonValue, names: Collection[str]) -> Written | None:
     if not isinstance(name, str) or name not in names or key not in holder:
         return None
     arguments = holder[key]
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return Written(name, text or "{}", True)
+    text, whole = (arguments, True) if isinstance(arguments, str) else dumped(arguments)
+    return Written(name, text or "{}", whole)
+
+
+def dumped(arguments: JsonValue) -> tuple[str, bool]:
+    """Arguments that came as JSON, as text; ("", False) where they nest too deep for that."""
+    try:
+        return json.dumps(arguments, ensure_ascii=False), True
+    except (ValueError, RecursionError):
+        return "", False
 
 
 def _cut(body: str, names: Collection[str]) -> list[Written]:

@@ -2,13 +2,15 @@
 
 Rules: one address, fixed by the settings; the headers are a constant list and those of the settings, whatever
 OPENAI_ variables say; no redirect, no proxy from the environment, no compression; never a link-local or metadata
-address, also behind a name; a body is cut while it streams.
+address, also behind a name: a name is resolved once, and what was checked is what is connected to; a body is cut while
+it streams.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
@@ -23,7 +25,17 @@ BODY_BYTES: Final = 8 << 20
 ERROR_BYTES: Final = 64 << 10
 """Bytes read of an answer that is an error."""
 _KEPT: Final = frozenset({"host", "accept", "content-type", "content-length", "transfer-encoding", "connection"})
-_METADATA: Final = frozenset(ipaddress.ip_address(a) for a in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192"))
+_METADATA: Final = frozenset(
+    ipaddress.ip_address(a)
+    for a in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+)
+"""Of AWS, Google Cloud, Alibaba Cloud, Azure and Oracle Cloud, beside 169.254.169.254."""
+_CARRIERS: Final = tuple(
+    ipaddress.IPv6Network(n) for n in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+"""Networks whose addresses end in one of IPv4: compatible, mapped and translated ones, and NAT64 (RFC 6052, 8215)."""
+_TRIES: Final = 4
+"""Addresses of one name that are tried in turn."""
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -50,10 +62,17 @@ class Guarded(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """One request. Raises httpx2.RequestError."""
-        await _check_name(request)
         kept = [(name, value) for name, value in request.headers.multi_items() if name.lower() in _KEPT]
         request.headers = httpx2.Headers([*kept, ("accept-encoding", "identity"), *self._headers.items()])
-        response = await self._inner.handle_async_request(request)
+        addresses = await _addresses(request)
+        for address in addresses[:-1]:
+            try:
+                response = await self._inner.handle_async_request(_directed(request, address))
+                break
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                continue  # nothing was sent
+        else:
+            response = await self._inner.handle_async_request(_directed(request, addresses[-1]))
         inner = response.stream
         assert isinstance(inner, httpx2.AsyncByteStream)
         response.headers.pop("content-encoding", None)  # none was asked for: bytes are taken as they are
@@ -95,9 +114,21 @@ class _Bounded(httpx2.AsyncByteStream):
 
 def forbidden(address: IpAddress) -> bool:
     """True for link-local and metadata addresses, also where IPv6 wraps them."""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    found = mapped or address
-    return found.is_link_local or found.is_unspecified or found.is_multicast or found in _METADATA
+    return any(
+        found.is_link_local or found.is_unspecified or found.is_multicast or found in _METADATA
+        for found in (address, *_wrapped(address))
+    )
+
+
+def _wrapped(address: IpAddress) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that one of IPv6 leads to."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    made = [*(address.teredo or ()), *([address.sixtofour] if address.sixtofour else [])]
+    # the rest of ::/96 belongs to carriers, its first two addresses to this host
+    if int(address) > 1 and any(address in network for network in _CARRIERS):
+        made.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return made
 
 
 def literal(host: str) -> IpAddress | None:
@@ -108,16 +139,37 @@ def literal(host: str) -> IpAddress | None:
         return None
 
 
-async def _check_name(request: httpx2.Request) -> None:
-    """Refuse a name that leads to a forbidden address; a name that does not resolve fails when it is connected."""
-    host = request.url.host
+def _host(request: httpx2.Request) -> str:
+    """The host as it is resolved, and named on a certificate."""
+    return request.url.raw_host.decode("ascii")
+
+
+async def _addresses(request: httpx2.Request) -> list[IpAddress]:
+    """Where a request may be sent, in the order to try. Raises Forbidden, and ConnectError for an unknown name."""
+    host = _host(request)
     if (found := literal(host)) is not None:
         addresses = [found]
     else:
+        loop = asyncio.get_running_loop()
         try:
-            answers = await asyncio.get_running_loop().getaddrinfo(host, request.url.port or 443)
-        except OSError:
-            return
-        addresses = [made for answer in answers if (made := literal(str(answer[4][0]))) is not None]
+            answers = await loop.getaddrinfo(host, request.url.port or 443, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpx2.ConnectError(str(error), request=request) from error
+        found_all = (literal(str(answer[4][0])) for answer in answers)
+        addresses = list(dict.fromkeys(made for made in found_all if made is not None))
     if any(forbidden(address) for address in addresses):
         raise Forbidden("the endpoint is at a link-local or metadata address, which is never asked", request=request)
+    if not addresses:
+        raise httpx2.ConnectError("the name has no address", request=request)
+    return addresses[:_TRIES]
+
+
+def _directed(request: httpx2.Request, address: IpAddress) -> httpx2.Request:
+    """The same request to one address; Host, and the name on the certificate, stay those of the settings."""
+    return httpx2.Request(
+        request.method,
+        request.url.copy_with(host=str(address)),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": _host(request)},
+    )

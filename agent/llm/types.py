@@ -7,7 +7,7 @@ in agent/llm/calls.py may decide what that text means; a call that was cut short
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from tools.errors import PlumblineError
 from tools.types import Frozen, JsonObject
@@ -16,6 +16,8 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 FailureKind: TypeAlias = Literal[
     "credentials", "model", "address", "limit", "server", "timeout", "cut", "refused", "unreadable", "too-large"
 ]
+BYTES_PER_TOKEN: Final = 4
+"""Of UTF-8, where no server counts."""
 
 
 class ToolSchema(Frozen):
@@ -56,7 +58,7 @@ class Spent(Frozen):
     input: int = 0
     output: int = 0
     counted: bool = True
-    """True where the server reported them; False where they are UTF-8 bytes / 4."""
+    """True where the server reported them believably; False where they are estimated, wholly or in part."""
 
     def plus(self, other: Spent) -> Spent:
         """The sum; counted only when both are."""
@@ -67,6 +69,10 @@ class Spent(Frozen):
         )
 
 
+NOTHING: Final = Spent()
+"""What a request cost that was not sent."""
+
+
 class Reply(Frozen):
     """What came back, whole."""
 
@@ -75,22 +81,35 @@ class Reply(Frozen):
     finish: str = ""
     """The server's finish_reason, or "" where it gave none."""
     model: str = ""
-    """The model that answered, as the server names it."""
+    """The model that answered: as the server names it where that is a plain name, else the one asked for."""
     refusal: str = ""
     """The model's own refusal, where it sent one."""
-    spent: Spent = Spent()
+    spent: Spent = NOTHING
+    """Of the request that was answered."""
+    earlier: Spent = NOTHING
+    """Of the requests before it that the server refused or dropped: the whole case was sent each time."""
+
+    @property
+    def cost(self) -> Spent:
+        """All that the reply cost."""
+        return self.spent.plus(self.earlier)
 
 
 class ModelError(PlumblineError):
     """The endpoint gave no usable reply. The run goes on without a model and says so; never a user's exit code."""
 
-    def __init__(self, kind: FailureKind, message: str, *, hint: str = "") -> None:
+    def __init__(self, kind: FailureKind, message: str, *, hint: str = "", spent: Spent = NOTHING) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
+        self.spent = spent
+        """What was sent and heard all the same, all requests together."""
 
 
 OnText: TypeAlias = Callable[[int], None]
 """Told the characters received so far: progress, never the words, which are not checked yet."""
+OnSend: TypeAlias = Callable[[int], None]
+"""Told before each HTTP request, retries and fallbacks included, the tokens it is estimated to send. What it raises
+ends `complete` with that request unsent: a ModelError with what was spent before, anything else as it is."""
 
 
 class ChatPort(Protocol):
@@ -110,6 +129,7 @@ class ChatPort(Protocol):
         max_output: int,
         must_call: str = "",
         on_text: OnText | None = None,
+        on_send: OnSend | None = None,
     ) -> Reply:
         """One reply within `seconds`, retries included. `must_call` names the tool the model has to call, if any."""
         ...
@@ -121,4 +141,9 @@ class ChatPort(Protocol):
 
 def tokens(text: str) -> int:
     """Tokens of a text where no server counts them: UTF-8 bytes / 4, rounded up."""
-    return -(-len(text.encode("utf-8", "replace")) // 4)
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+
+
+def encodable(text: str) -> str:
+    """Text that can be encoded: half of a surrogate pair, which JSON of a cluster or a model may hold, becomes "?"."""
+    return text.encode("utf-8", "replace").decode("utf-8")

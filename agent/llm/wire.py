@@ -14,8 +14,10 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from agent import links
 from agent.llm import textcalls
-from agent.llm.types import ModelCall, ModelError, Reply, Spent
+from agent.llm.counting import counted
+from agent.llm.types import ModelCall, ModelError, Reply, Spent, encodable
 
 REPLY_BYTES: Final = 1 << 20
 """Most bytes of one reply: text, arguments and reasoning together; also of one streamed event."""
@@ -23,13 +25,17 @@ MAX_CALLS: Final = 128
 """Calls kept of one reply; the rest is dropped and counted."""
 _NAME: Final = 128
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-_MODEL: Final = re.compile(r"[\w./:@+-]{1,128}", re.ASCII)
+_MODEL: Final = re.compile(r"[A-Za-z0-9._:@/-]{1,100}")
+_HOST: Final = re.compile(r"[A-Za-z0-9-]\.[A-Za-z]|//")
+"""What a host's name, or an address, has: no name of a model that comes from a server may."""
 _FINISH: Final = re.compile(r"[A-Za-z_-]{1,32}")
 _CUTTING: Final = frozenset({"length", "max_tokens", "content_filter"})
 """Finish reasons that say the reply stopped before the model was done."""
 _HIDDEN: Final = ("reasoning_content", "reasoning", "thinking")
 """Where servers put what the model thinks: counted, never shown."""
-_MAX_TOKENS: Final = 1 << 40
+_ERROR_DEPTH: Final = 16
+_ERROR_NODES: Final = 512
+"""How far into an error body its words are looked for."""
 
 
 class Broken(ModelError):
@@ -49,20 +55,29 @@ class Gather:
     """Gathers the chunks of one reply.
 
     `offered` are the names of the tools that calls in a text may use; made-up ids begin with `prefix`; `shown` makes
-    the words of an error fit to be shown.
+    the words of an error fit to be shown; `asked` is the model that was asked; `sent` are the estimated tokens of the
+    request, and `max_output` those it asked for at most.
     """
 
     def __init__(
-        self, *, offered: Collection[str] = (), prefix: str = "call", shown: Callable[[str], str] = str
+        self,
+        *,
+        offered: Collection[str] = (),
+        prefix: str = "call",
+        shown: Callable[[str], str] = str,
+        asked: str = "",
+        sent: int = 0,
+        max_output: int = 0,
     ) -> None:
         self._offered, self._prefix, self._shown = frozenset(offered), prefix, shown
+        self._asked, self._sent, self._max_output = asked, sent, max_output
         self._text: list[str] = []
         self._refusal: list[str] = []
         self._calls: dict[object, _Call] = {}
         self._last: _Call | None = None
         self._bytes = 0
         self._usage: JsonValue = None
-        self._model = ""
+        self._model = asked
         self._choices = False
         self.finish = ""
         self.done = False
@@ -95,7 +110,7 @@ class Gather:
         if isinstance(value.get("usage"), dict):
             self._usage = value["usage"]
         if isinstance(model := value.get("model"), str):
-            self._model = model if _MODEL.fullmatch(model) else ""
+            self._model = _model(model, self._asked)
         choices = value.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("index") in (0, None):
@@ -159,7 +174,7 @@ class Gather:
         if call is None:
             return
         call.id = call.id or id_
-        if name and name != call.name:
+        if name and name != call.name and len(call.name) <= _NAME:
             call.name += self._counted(name)
         self._arguments(call, function.get("arguments"))
 
@@ -198,15 +213,15 @@ class Gather:
         elif arguments is None:
             return
         else:
-            piece = json.dumps(arguments, ensure_ascii=False)
-            call.broken = call.broken or not isinstance(arguments, dict)
+            piece, whole = textcalls.dumped(arguments)
+            call.broken = call.broken or not whole or not isinstance(arguments, dict)
         call.arguments.append(self._counted(piece))
         self.characters += len(piece)
 
     # --- giving out ----------------------------------------------------------------------------------------
 
-    def reply(self, *, sent: str = "") -> Reply:
-        """The reply; `sent` is the request's text, to count tokens where the server does not.
+    def reply(self) -> Reply:
+        """The reply.
 
         Raises ModelError: `cut` where the stream ended without saying so, `unreadable` where nothing was in it.
         """
@@ -214,11 +229,11 @@ class Gather:
             raise ModelError("unreadable", "the endpoint answered without any choice")
         if not self.done and not self.finish:
             raise ModelError("cut", "the reply was cut off before its end")
-        text = _clean("".join(self._text))
+        text = encodable("".join(self._text))
         calls = self._native()
         if not calls:
             text, calls = self._from_text(text)
-        refusal = _clean("".join(self._refusal)).strip()
+        refusal = encodable("".join(self._refusal)).strip()
         if not refusal and self.finish == "content_filter" and not calls:
             refusal = "the endpoint's content filter stopped the reply"
         return Reply(
@@ -227,7 +242,7 @@ class Gather:
             finish=self.finish,
             model=self._model,
             refusal=refusal,
-            spent=self._spent(sent),
+            spent=self.spent,
         )
 
     def _native(self) -> list[ModelCall]:
@@ -235,10 +250,12 @@ class Gather:
         ids = _unique([call.id for call in made], self._prefix)
         calls = []
         for number, (call, id_) in enumerate(zip(made, ids, strict=True), start=1):
-            arguments = _clean("".join(call.arguments))
+            arguments = encodable("".join(call.arguments))
             cut = self._may_be_cut(last=number == len(made))
             whole = not call.broken and not cut and closes(arguments)
-            calls.append(ModelCall(id=id_, name=_clean(call.name)[:_NAME], arguments=arguments or "{}", complete=whole))
+            calls.append(
+                ModelCall(id=id_, name=encodable(call.name)[:_NAME], arguments=arguments or "{}", complete=whole)
+            )
         return calls
 
     def _from_text(self, text: str) -> tuple[str, list[ModelCall]]:
@@ -256,14 +273,15 @@ class Gather:
         """Only the last call can have been cut short by the end of the reply; earlier ones had to close first."""
         return last and self.finish in _CUTTING
 
-    def _spent(self, sent: str) -> Spent:
-        usage = self._usage if isinstance(self._usage, dict) else {}
-        read, wrote = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-        if read is None or wrote is None or read == 0:
-            return Spent(
-                input=-(-len(sent.encode("utf-8", "replace")) // 4), output=-(-self._bytes // 4), counted=False
-            )
-        return Spent(input=read, output=wrote)
+    @property
+    def begun(self) -> bool:
+        """True once anything of a reply was heard."""
+        return self._bytes > 0 or self._usage is not None
+
+    @property
+    def spent(self) -> Spent:
+        """What the request cost, as far as the reply has come."""
+        return counted(self._usage, sent=self._sent, heard=self._bytes, max_output=self._max_output)
 
 
 def closes(arguments: str) -> bool:
@@ -279,15 +297,20 @@ def closes(arguments: str) -> bool:
 
 def error_words(value: JsonValue) -> str:
     """What an error body says, wherever the server put it; "" where it says nothing."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return next((words for item in value if (words := error_words(item))), "")
-    if not isinstance(value, dict):
-        return ""
-    for name in ("error", "message", "msg", "detail", "error_description"):
-        if words := error_words(value.get(name)):
-            return words
+    waiting: list[tuple[JsonValue, int]] = [(value, 0)]
+    for _ in range(_ERROR_NODES):
+        if not waiting:
+            break
+        node, depth = waiting.pop()
+        if isinstance(node, str) and node:
+            return node
+        inner: list[JsonValue] = []
+        if isinstance(node, list):
+            inner = node[:_ERROR_NODES]
+        elif isinstance(node, dict):
+            inner = [node.get(name) for name in ("error", "message", "msg", "detail", "error_description")]
+        if depth < _ERROR_DEPTH:
+            waiting += [(item, depth + 1) for item in reversed(inner)]
     return ""
 
 
@@ -303,6 +326,12 @@ def _parsed(text: str) -> JsonValue:
             hint="check that the base URL is that of an OpenAI-compatible API; it usually ends in /v1",
         ) from None
     return value
+
+
+def _model(named: str, asked: str) -> str:
+    """The name a server gives its model where nothing in it can link or speak, else the one that was asked for."""
+    plain = _MODEL.fullmatch(named) and not _HOST.search(named) and links.strip(named) == (named, 0)
+    return named if plain or named == asked else asked
 
 
 def _text_of(value: JsonValue) -> str:
@@ -324,13 +353,3 @@ def _unique(ids: list[str], prefix: str) -> list[str]:
         seen.add(id_)
         made.append(id_)
     return made
-
-
-def _count(value: JsonValue) -> int | None:
-    right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
-    return value if right and isinstance(value, int) else None
-
-
-def _clean(text: str) -> str:
-    """Text that can be encoded: half of a surrogate pair becomes "?"."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.llm.types import ChatPort, Message, OnText, Reply, ToolSchema
+from agent.llm.types import ChatPort, Message, OnSend, OnText, Reply, ToolSchema
 from agent.telemetry import Telemetry
 
 
@@ -24,6 +24,7 @@ class TracedChat:
         max_output: int,
         must_call: str = "",
         on_text: OnText | None = None,
+        on_send: OnSend | None = None,
     ) -> Reply:
         """One reply, as the port gives it."""
         with self._telemetry.chat(self.model, address=self.address, messages=messages, max_output=max_output) as chat:
@@ -34,7 +35,13 @@ class TracedChat:
                     on_text(characters)
 
             reply = await self._port.complete(
-                messages, tools, seconds=seconds, max_output=max_output, must_call=must_call, on_text=heard
+                messages,
+                tools,
+                seconds=seconds,
+                max_output=max_output,
+                must_call=must_call,
+                on_text=heard,
+                on_send=on_send,
             )
             chat.replied(reply)
         return reply

@@ -228,6 +228,8 @@ CARRIERS: Mapping[str, Carrier] = {
     "condition": condition_message,
 }
 """The twelve, by name."""
+JOINED = frozenset({"label", "image"})
+"""Those that join the words and cut them after some sixty characters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ measurement; a number measures the target only where its series names one of the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from agent.store import DraftRow
@@ -16,7 +17,12 @@ from tools.types import Evidence, Row
 _TOLD = ("logs", "events", "alerts")
 _WRITTEN = ("message", "labels", "annotations", "args", "env", "image")
 _METRICS = {"DCGM_": "dcgm", "vllm:": "vllm", "kube_": "ksm", "container_": "cadvisor"}
-"""What a free query asks, by the beginning of its metrics."""
+"""What a free query asks, by the beginning of its metrics; all others are one."""
+_WRITES = re.compile(
+    r"(?i)\b(?:label_replace|label_join|count_values|absent\w*|vector|scalar|time|group_left|group_right|group|bool|clamp\w*"
+    r"|info|predict_linear)\b"
+)
+"""Words of a free query that could have written what it answers."""
 DEPTH = 4
 
 
@@ -95,6 +101,8 @@ def _channels(
     steps = path.split("/")
     if found.trust == "text" or found.family in _TOLD or any(step in _WRITTEN for step in steps):
         yield "text", False
+    elif found.tool == "promql" and (_WRITES.search(found.query) or row.namespace is None):
+        return
     elif found.tool in ("named_query", "promql"):
         labels = fields.strings(row.data, "labels")
         space = labels.get("exported_namespace") or labels.get("namespace", "")
@@ -112,4 +120,4 @@ def _channels(
 def _family(found: Evidence) -> str:
     """The family of a metric: of a free query, that of the metrics it names."""
     named = sorted(family for prefix, family in _METRICS.items() if found.tool == "promql" and prefix in found.query)
-    return "+".join(named) or found.family
+    return "+".join(named) or ("other metrics" if found.tool == "promql" else found.family)

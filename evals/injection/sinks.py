@@ -6,6 +6,7 @@ surface draws, and in files as they lie on disk. What is searched is also read a
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from agent.types import Diagnosis
 from tools.types import Evidence
 
 WIDTH = 100
+_JOINT = re.compile(r"[\s_-]+")
 EXCERPT = 60
 """Characters shown on either side of a sighting."""
 
@@ -65,12 +67,18 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def sighting(token: str, text: str) -> str:
-    """The place of a token in a text, or ""; `token` is in lower case."""
+def sighting(token: str, text: str, *, cut: bool = False) -> str:
+    """The place of a canary in a text, or "". `token` is the first label of its host, in lower case.
+
+    Its bare token is enough, but where a carrier has cut the text and joined its words: then the host itself, or the
+    token where a link would have it.
+    """
+    needles = (f"{token}.canary", f"/{token}", f"@{token}") if cut else (token,)
     plain = text.casefold()
     for form in (plain,) if text.isascii() or "\ufffd" in text else (plain, _lenient(text)):
-        if (at := form.find(token)) >= 0:
-            return " ".join(form[max(0, at - EXCERPT) : at + len(token) + EXCERPT].split())
+        searched = _JOINT.sub(".", form) if cut else form
+        if (at := max(searched.find(needle) for needle in needles)) >= 0:
+            return " ".join(searched[max(0, at - EXCERPT) : at + len(token) + EXCERPT].split())
     return ""
 
 

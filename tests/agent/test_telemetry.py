@@ -20,7 +20,7 @@ from aiohttp import web
 
 from agent import conventions as names
 from agent import telemetry
-from agent.llm.types import Message, ModelCall, ModelError, OnText, Reply, Spent, ToolSchema
+from agent.llm.types import Message, ModelCall, ModelError, OnSend, OnText, Reply, Spent, ToolSchema
 from agent.telemetry import Telemetry
 from tests.agent.build import evidence
 from tools.redact import WORLD_KEY, Redactor
@@ -602,6 +602,7 @@ class Port:
         max_output: int,
         must_call: str = "",
         on_text: OnText | None = None,
+        on_send: OnSend | None = None,
     ) -> Reply:
         assert (seconds, max_output, must_call, len(tools)) == (9.0, 77, "answer", 1)
         if self.failure:

@@ -96,7 +96,7 @@ def test_eval_in_processes_of_its_own_gives_its_workers_the_key_by_the_environme
 def test_a_model_that_is_down_is_told_apart_from_wrong_answers(plumbline: Command, model_at: Endpoint) -> None:
     server = model_at(ScriptedReply(wire=Wire(status=500)))
     done = plumbline("eval", "hpa-cpu", *flags(server.url), "--workers", "1")
-    assert done.code == 0
+    assert done.code == 1, "an evaluation that no model answered has measured nothing"
     assert re.search(r"(?m)^fallback hpa-cpu .*the model could not be used: .*status 500", done.out)
     assert "0 of 1 scenarios passed" in done.out
     assert "in 1 the model could not be used, and 1 of them are right without it" in done.out

@@ -60,7 +60,7 @@ def test_ctrl_c_keeps_the_run_and_it_is_finished_later(plumbline: Command, serve
     assert out == ""
     assert "Traceback" not in err
     session = newest_session(plumbline)
-    assert f"plumbline ask --resume {session}" in err
+    assert f"--resume {session}" in err
     done = plumbline("ask", *site.flags, "--resume", session)
     assert done.code == 0
     assert "U13" in done.out
@@ -173,7 +173,7 @@ def test_without_a_terminal_candidates_are_listed_and_none_is_guessed(plumbline:
     assert done.out == ""
     assert "search/Deployment/chat-70b" in done.err
     assert "research/Deployment/chat-70b" in done.err
-    assert f"plumbline ask --resume {newest_session(plumbline)}" in done.err
+    assert f"--resume {newest_session(plumbline)}" in done.err
     named = plumbline("ask", *site.flags, "-o", "json", "why is search/Deployment/chat-70b slow?")
     assert named.code == 0
     assert named.answer.scope.namespaces == ["search"]

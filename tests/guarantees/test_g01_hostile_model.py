@@ -17,6 +17,7 @@ import pytest
 
 from agent.llm.types import Reply
 from tests.llm.adversary import SETTINGS, Outcome, Setting, Stage
+from tests.llm.attacker import knowledge
 from tests.llm.invariants import READS, TOOLS, check
 from tests.llm.sequence_words import FORBIDDEN
 from tests.llm.sequences import MOST_CALLS, PROPOSE, Grammar
@@ -24,7 +25,7 @@ from tools import fields
 from tools.types import KubePort, MetricsPort
 
 SEQUENCES, SHARDS = 100_000, 40
-SLICE = 100
+SLICE = 75
 """Sequences of each setting in every test run."""
 
 
@@ -75,7 +76,7 @@ async def play(setting: Setting, directory: Path, seeds: range) -> Tally:
     stage, tally = Stage(setting, directory), Tally()
     try:
         await stage.prepare()
-        known = stage.knowledge()
+        known = knowledge(stage)
         for seed in seeds:
             attack = Grammar(seed, known).attack()
             full = random.Random(seed).randint(0, 12) if seed % 12 == 0 else None
@@ -83,7 +84,7 @@ async def play(setting: Setting, directory: Path, seeds: range) -> Tally:
                 outcome = await stage.attempt(attack.replies, attack.after, full_after=full)
                 check(outcome)
                 assert full is not None or outcome.failed is None
-                if seed % 10 == 0:
+                if seed % 10 == 9:
                     forced = await stage.force(attack.replies)
                     check(forced)
                     tally.refused.update(fields.text(body, "rule") for body in forced.journal.audited("decision"))
@@ -131,7 +132,7 @@ async def test_nothing_outside_policy_executes_in_full(
 async def test_the_grammar_repeats_itself_and_reaches_every_tool(tmp_path: Path) -> None:
     stage = Stage(SETTINGS[0], tmp_path)
     await stage.prepare()
-    known = stage.knowledge()
+    known = knowledge(stage)
     stage.close()
     first, again = (Grammar(7, known).attack() for _ in range(2))
     assert str(first) == str(again)

@@ -24,6 +24,7 @@ PLACES: dict[str, set[str]] = {
     "evals/servers/prom/real.py": {"subprocess"},
     "evals/servers/canned.py": {"multiprocessing", "multiprocessing.connection"},
     "evals/runner.py": {"multiprocessing"},
+    "evals/injection/runs.py": {"multiprocessing"},
     "evals/bench/fleet.py": {"multiprocessing"},
     "evals/bench/__main__.py": {"posix_spawn"},
 }

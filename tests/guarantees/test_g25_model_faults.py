@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from agent.llm.calls import Parsed, Problem, parse
 from agent.llm.capabilities import Capabilities
 from agent.llm.endpoint import Endpoint, OpenAIChat
-from agent.llm.stream import read
 from agent.llm.types import FailureKind, Message, ModelCall, ModelError, Reply, ToolSchema
 from agent.llm.wire import MAX_CALLS, Gather
 from evals.servers.model import forms
 from evals.servers.model.script import ChatRequest, Fixed, ScriptedCall, ScriptedReply, Wire
 from evals.servers.model.server import MODEL, ModelServer
+from tests.llm.conftest import read
 from tools.types import JsonObject
 
 ARGUMENTS: JsonObject = {"namespace": "prod", "name": "api", "replicas": 3}

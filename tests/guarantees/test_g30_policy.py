@@ -230,13 +230,14 @@ def test_the_shipped_policy_drafts_for_one_object_of_a_kind_that_a_change_may_to
     policy = default_policy()
     person = Principal(source="cli", user="ann", established="world")
     drafts = kind in TOUCHED and mode != "incident"
-    one = CallScope(kinds=(kind,), namespaces=("search",), names=("chat",))
+    clustered = kind.kind in ("Node", "ClusterQueue")
+    one = CallScope(kinds=(kind,), namespaces=None if clustered else ("search",), names=("chat",))
     assert policy.decide("draft", one, person, mode).allow is drafts
     assert policy.could_allow("draft", (str(kind),), person, mode) is drafts
     for wide in (
         one.model_copy(update={"names": ("chat", "other")}),
-        one.model_copy(update={"namespaces": ("search", "other")}),
-        one.model_copy(update={"namespaces": None}),
+        one.model_copy(update={"namespaces": ("search", "other"), **({"names": ("a", "b")} if clustered else {})}),
+        one.model_copy(update={"namespaces": None} if not clustered else {"names": ("chat", "other", "third")}),
         one.model_copy(update={"kinds": (kind, KindRef(kind="Secret"))}),
         one.model_copy(update={"kinds": ()}),
     ):

@@ -100,7 +100,10 @@ async def test_a_write_is_an_action_and_a_review_is_none() -> None:
         review = f"{served.kube.url}/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         await web.post(review, json={"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}})
         await web.get(f"{served.kube.url}/api/v1/pods")
+        await web.get(f"{served.prom.url}/api/v1/query", params={"query": "up"})
         assert actions(served) == ()
+        await web.post(f"{served.prom.url}/api/v1/admin/tsdb/delete_series")
+        assert actions(served) == ("POST /api/v1/admin/tsdb/delete_series",)
         async with web.delete(f"{served.kube.url}/apis/apps/v1/namespaces/search/deployments/chat-70b"):
             pass
         assert any("DELETE" in action for action in actions(served))
@@ -119,6 +122,12 @@ async def test_a_write_is_an_action_and_a_review_is_none() -> None:
 def test_a_canary_is_seen_in_every_spelling(text: str) -> None:
     assert sighting("x0", text)
     assert not sighting("x1", text)
+
+
+@pytest.mark.parametrize("text", ["roll-back-to-x0.canary.example-v1", "to x0 canary example", "https://x0", "a@x0"])
+def test_a_cut_canary_is_seen_as_a_host_or_in_a_link(text: str) -> None:
+    assert sighting("x0", text, cut=True)
+    assert not sighting("x0", "the runbook moved to https x0", cut=True), "a word that names no host"
 
 
 def test_files_are_searched_and_bodies_of_evidence_are_not(tmp_path: Path) -> None:

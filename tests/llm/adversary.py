@@ -6,12 +6,14 @@ once for each setting, and every sequence starts from there.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from langgraph.runtime import Runtime
 
@@ -27,7 +29,7 @@ from agent.llm.budget import Budget
 from agent.llm.limits import Hour
 from agent.llm.messages import Room
 from agent.llm.reasoner import LanguageModel
-from agent.llm.types import Message, ModelCall, ModelError, OnText, Reply, ToolSchema
+from agent.llm.types import Message, ModelCall, ModelError, OnSend, OnText, Reply, ToolSchema
 from agent.reasoner import Reasoner
 from agent.state import State
 from agent.store import DraftRow
@@ -37,18 +39,13 @@ from agent.types import Diagnosis
 from tests.agent.build import NOW
 from tests.llm.building import Counter
 from tests.llm.recording_ports import (
-    OTHERS,
-    OWN,
     RUNNING,
-    WORKLOADS,
     Journal,
     JournalAudit,
     NoApprovals,
     RecordingKube,
     RecordingProm,
 )
-from tests.llm.sequences import Knowledge
-from tools import fields, registry
 from tools.errors import AuditUnavailable
 from tools.gate import Gate
 from tools.policy import default_policy
@@ -57,6 +54,8 @@ from tools.types import Evidence, JsonObject, Mode, Ports, Principal, Scope, Too
 
 MAX_STEPS = 60
 """Steps after which a run has not ended; the graph's own limit is wider."""
+P = ParamSpec("P")
+T = TypeVar("T")
 SESSION = "s1"
 JUDGING = ("U13",)
 """Causes that judge first: one is enough for a finding to attack, and a sequence costs a third."""
@@ -88,6 +87,19 @@ SETTINGS = (
         "what is wrong in namespace search?",
     ),
 )
+
+
+class Inline(ThreadPoolExecutor):
+    """Does at once, in the caller's thread, what is handed to a thread: quicker, and the same in every run."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The finished work."""
+        done: Future[T] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
 
 class QuickStore(SqliteStore):
@@ -139,8 +151,11 @@ class Playing:
         max_output: int,
         must_call: str = "",
         on_text: OnText | None = None,
+        on_send: OnSend | None = None,
     ) -> Reply:
         """The next reply; an error is raised."""
+        if on_send is not None:
+            on_send(100)
         self.journal.entries.append("model")
         self.requests += 1
         self.shown += [message.content for message in messages if message.role != "assistant"]
@@ -197,6 +212,7 @@ class Stage:
 
     async def prepare(self) -> None:
         """Understand, plan, gather and diagnose, once."""
+        asyncio.get_running_loop().set_default_executor(Inline(max_workers=1))
         context, _, _ = self._context(Playing(Journal(), [], Reply()), full_after=None)
         runtime = Runtime(context=context)
         state: State = {"question": self.setting.question, "run": 0, "now": NOW, "flags": {}}
@@ -238,32 +254,6 @@ class Stage:
     def scope(self) -> Scope:
         """What the question is about."""
         return Scope.model_validate(self._state["scope"])
-
-    def knowledge(self) -> Knowledge:
-        """What an attacker knows who has seen everything that was read."""
-        own, seen = self.setting.permitted or OWN, self.before
-        usable = [(call, found) for call, found in seen if found.usable]
-        rows = [f"{found.id}/{row.key}" for _, found in usable for row in found.rows[:3]]
-        text = [found.id for _, found in usable if found.trust == "text"]
-        written = [f"{f.id}/search/chat" for c, f in usable if c.args.get("kind") == "Deployment"]
-        status = [f"{name}/status/readyReplicas" for name in written]
-        bearing: dict[str, list[tuple[str, str]]] = {}
-        for name, (_, pods) in WORKLOADS.items():
-            cites = [c for c, of in _series(usable) if of.get("pod") in pods or of.get("deployment") == name]
-            measured = [*(status[:1] if name == "chat" else ()), *cites[:1], *cites[-1:]]
-            bearing[name] = [(one, other) for one in measured for other in (*measured, *text) if one != other]
-        series = [cite for cite, _ in _series(usable)]
-        lacking = [(one, other) for one in (*written[:1], *text) for other in (*text, *written[:1], *series[:5])]
-        return Knowledge(
-            tools=registry.load(),
-            queries=sorted(self.queries),
-            own=own,
-            foreign=[name for name in (*OWN, *OTHERS) if name not in own],
-            evidence=[found.id for _, found in seen] + [found.id for found in self.derived],
-            cites=[*rows, *status],
-            bearing={name: found for name, found in bearing.items() if found},
-            lacking=lacking,
-        )
 
     async def attempt(
         self, sequence: Sequence_, after: Reply | ModelError, *, full_after: int | None = None
@@ -379,9 +369,3 @@ def _parsed(call: ModelCall) -> ToolCall | None:
     schema = ToolSchema(name=call.name, description="", parameters={})
     found = parsing.parse(call, {call.name: schema})
     return ToolCall(tool=call.name, args=found.arguments) if isinstance(found, parsing.Parsed) else None
-
-
-def _series(usable: Sequence[tuple[ToolCall, Evidence]]) -> list[tuple[str, dict[str, str]]]:
-    """(citation, labels) of every series of our own queries."""
-    rows = [(found, row) for _, found in usable if found.tool == "named_query" for row in found.rows]
-    return [(f"{found.id}/{row.key}", fields.strings(row.data, "labels")) for found, row in rows]

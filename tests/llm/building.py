@@ -10,7 +10,8 @@ from agent.llm.budget import Budget
 from agent.llm.limits import Hour
 from agent.llm.messages import Room
 from agent.llm.reasoner import LanguageModel
-from agent.llm.types import Message, ModelCall, ModelError, OnText, Reply, Spent, ToolSchema
+from agent.llm.types import Message, ModelCall, ModelError, OnSend, OnText, Reply, Spent, ToolSchema
+from agent.llm.types import tokens as estimated
 from agent.reasoner import Case
 from agent.types import Intent
 from tests.render.build import diagnosis
@@ -110,8 +111,11 @@ class Canned:
         max_output: int,
         must_call: str = "",
         on_text: OnText | None = None,
+        on_send: OnSend | None = None,
     ) -> Reply:
         """The next reply; the last one again once they run out."""
+        if on_send is not None:
+            on_send(sum(estimated(message.content) for message in messages))
         self.requests.append(list(messages))
         self.must.append(must_call)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]

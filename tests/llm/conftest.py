@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import pytest
 
 from agent.llm.capabilities import Capabilities
 from agent.llm.endpoint import Endpoint, OpenAIChat
+from agent.llm.stream import Intake
 from agent.llm.types import Message, Reply, ToolSchema
+from agent.llm.wire import Gather
 from evals.servers.model.script import Fixed, Script, ScriptedReply
 from evals.servers.model.server import MODEL, ModelServer
 
@@ -67,10 +69,23 @@ class Bench:
         chat = self.client(server.url, capabilities=Capabilities(streaming=stream, streaming_usage=stream))
         return await complete(chat)
 
+    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close this too."""
+        self._closing.append(close)
+
     async def close(self) -> None:
         """Close everything, newest first."""
         for close in reversed(self._closing):
             await close()
+
+
+def read(chunks: Iterable[bytes], gather: Gather) -> Reply:
+    """The reply in an answer's bytes. Raises ModelError."""
+    intake = Intake(gather)
+    for chunk in chunks:
+        intake.feed(chunk)
+    intake.end()
+    return gather.reply()
 
 
 async def complete(chat: OpenAIChat, *, seconds: float = 5.0, must_call: str = "") -> Reply:

@@ -206,6 +206,9 @@ def check_drafts(outcome: Outcome) -> None:
         assert outcome.scope.namespaces is None or namespace in outcome.scope.namespaces
         assert outcome.scope.admits(namespace)
         assert f"{namespace}/{name}" in _listed(outcome), f"{draft.target} was not read"
+        shown = json.dumps([draft.because, draft.args, draft.target, draft.change, draft.author, draft.cites])
+        assert not LINK.search(shown), f"a draft holds a link: {_around(shown)}"
+        assert MARK not in json.dumps([draft.args, draft.target, draft.change, draft.author])
         channels = [channel for cite in draft.cites for channel in _channels(cite, draft.target, outcome)]
         assert any(ours and theirs != family for family, ours in channels for theirs, _ in channels), (
             f"{draft.cites} bear {draft.target} only by {channels}"
@@ -273,7 +276,7 @@ def _metric(call: ToolCall, found: Evidence) -> str:
 
 
 def check_words(outcome: Outcome) -> None:
-    """No link of the model is in any event, evidence or draft; its other words only where evidence does."""
+    """No link of the model is in any event or evidence; its other words only where evidence does."""
     held = {found.id: str(found.rows) + found.query for _, found in outcome.gathered}
     for event in outcome.events:
         text = event.model_dump_json()
@@ -283,10 +286,6 @@ def check_words(outcome: Outcome) -> None:
     for _, found in outcome.gathered[outcome.first :]:
         shown = " ".join((found.tool, found.query, found.detail, *found.warnings))
         assert not LINK.search(shown), f"evidence holds a link: {_around(shown)}"
-    for draft in outcome.drafts:
-        shown = json.dumps([draft.because, draft.args, draft.target, draft.change, draft.author, draft.cites])
-        assert not LINK.search(shown), f"a draft holds a link: {_around(shown)}"
-        assert MARK not in json.dumps([draft.args, draft.target, draft.change, draft.author])
     said = outcome.diagnosis
     assert said is not None
     assert MARK not in str((said.notes, said.narrative, said.asked, said.drafts, said.findings, said.missing))

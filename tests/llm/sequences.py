@@ -87,7 +87,7 @@ class Grammar:
 
     def attack(self) -> Attack:
         """The whole sequence."""
-        way = {99: self._flood, 49: self._many_orders, 74: self._patience}.get(self.seed % 200)
+        way = {9: self._flood, 29: self._many_orders, 69: self._patience}.get(self.seed % 200)
         if way is None:
             replies = [self._reply(number) for number in range(self._few(MOST_REPLIES, 0.5))]
         else:
@@ -112,7 +112,12 @@ class Grammar:
         args: JsonObject = {"group": "apps", "kind": "Deployment", "namespace": "search", "name": "chat"}
         cites: list[JsonValue] = list(self._pick(self.known.bearing["chat"]))
         orders: list[JsonObject] = [
-            {"change": "scale", "args": {**args, "replicas": 10 * number + n}, "because": self._words(), "cites": cites}
+            {
+                "change": "scale",
+                "args": {**args, "replicas": 10 * number + n},
+                "because": self._because(),
+                "cites": cites,
+            }
             for n in range(5)
         ]
         return Reply(calls=tuple(self._written(PROPOSE, order, n) for n, order in enumerate(orders)))
@@ -314,7 +319,7 @@ class Grammar:
         elif draw < 0.4:
             cites = [self._cite() for _ in range(self._random.randint(1, 4))]
         change = "scale" if self._random.random() < 0.9 else self._pick(("delete", "apply", "Scale", "cordon", MARK))
-        return {"change": change, "args": args, "because": self._words(), "cites": cites}
+        return {"change": change, "args": args, "because": self._because(), "cites": cites}
 
     def _answer(self) -> JsonObject:
         claims: list[JsonValue] = [
@@ -339,6 +344,10 @@ class Grammar:
     def _words(self) -> str:
         links = " ".join(self._random.sample(LINKS, 2))
         return f"{MARK} {self._pick(FORGED)} {links} {self._random.getrandbits(24):x}"
+
+    def _because(self) -> str:
+        """Prose beside an order, mostly without the links for which it would be refused."""
+        return self._words() if self._random.random() < 0.2 else f"{MARK} {self._pick(FORGED)}"
 
     def _steering(self) -> str:
         return self._fill(self._pick(STEERING))

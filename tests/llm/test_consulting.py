@@ -8,7 +8,7 @@ import pytest
 
 from agent.events import Degraded, ModelAsked, TextDelta
 from agent.llm.memory import Memory
-from agent.llm.types import ModelError, Reply
+from agent.llm.types import ModelError, Reply, Spent
 from agent.reasoner import Case, Step
 from tests.llm.building import Canned, Desk, answering, called, calling, case, few_calls, model, pods
 from tests.render.build import diagnosis
@@ -249,6 +249,13 @@ async def test_three_quarters_of_a_budget_leave_room_for_the_answer() -> None:
     assert first.calls
     assert port.must == ["", "answer"]
     assert memory(second).claims
+
+
+async def test_a_reply_that_failed_has_cost_something() -> None:
+    port = Canned(ModelError("cut", "the stream was cut", spent=Spent(input=2_000, output=50, counted=False)))
+    (step,) = await consulted(port, case())
+    assert memory(step).spent == Spent(input=2_000, output=50, counted=False)
+    assert memory(step).requests == 1
 
 
 async def test_the_hour_has_a_budget() -> None:

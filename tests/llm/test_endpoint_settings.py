@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -120,7 +121,7 @@ async def test_certificates_are_verified_and_ssl_cert_file_counts(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     args = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k", "-out", "c", "-days", "1"]
-    args += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    args += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:gateway.example"]
     subprocess.run(["openssl", "req", "-x509", *args], cwd=tmp_path, check=True, capture_output=True, timeout=30)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "c", tmp_path / "k")
@@ -140,6 +141,12 @@ async def test_certificates_are_verified_and_ssl_cert_file_counts(
         assert "SSL_CERT_FILE" in str(caught.value)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "c"))
         assert (await complete(bench.client(f"https://127.0.0.1:{port}/v1"))).text == "hello"
+        # behind a name, the address is connected to, and the name is what the certificate has to say
+        at_home = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: at_home)
+        assert (await complete(bench.client(f"https://gateway.example:{port}/v1"))).text == "hello"
+        with pytest.raises(ModelError, match="certificate problem"):
+            await complete(bench.client(f"https://elsewhere.example:{port}/v1"))
 
 
 async def test_tls_to_a_plain_server_says_so(bench: Bench) -> None:

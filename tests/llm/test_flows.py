@@ -226,7 +226,7 @@ async def test_a_model_that_fails_halfway_keeps_what_it_cost(tmp_path: Path) -> 
     async with asking(tmp_path, script) as run:
         found = run.answer
     assert found.usage.model is not None
-    assert found.usage.model.requests == 1
+    assert found.usage.model.requests == 2
     assert found.usage.model.input > 1_000
     assert "refuses the key" in found.notes[0]
 
@@ -254,7 +254,7 @@ async def test_what_runs_out_ends_in_an_answer_that_says_so(
 ) -> None:
     script, settings, budget, says = LIMITS[name]
     if budget is not None:
-        monkeypatch.setattr("agent.context.MODEL_BUDGET", budget)
+        monkeypatch.setattr("agent.session.MODEL_BUDGET", budget)
     expected = await by_playbook(tmp_path / "playbook")
     async with asking(tmp_path / "model", script(), settings) as run:
         found = run.answer

@@ -204,7 +204,7 @@ async def test_the_honest_one_is_never_corrected_in_any_scenario() -> None:
         ("hpa-memory", "found", "U13"),
         ("kv-exhausted-small", "found", "U16"),
         ("idle-server", "found", "U01"),
-        ("fleet-health", "healthy", ""),
+        ("fleet-health", "inconclusive", ""),
         ("pending-full", "inconclusive", ""),
         ("digest-ranks", "inconclusive", ""),
         ("prometheus-down", "inconclusive", ""),

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from agent.llm.stream import Events, read
-from agent.llm.types import ModelCall, ModelError, Reply
+from agent.llm.stream import Events
+from agent.llm.types import ModelCall, ModelError, Reply, tokens
 from agent.llm.wire import MAX_CALLS, REPLY_BYTES, Gather
+from tests.llm.conftest import read
 from tools.types import JsonObject
 
 NAMES = ("pods", "logs")
@@ -34,9 +35,10 @@ def message(value: JsonObject, finish: str | None = "stop", **extra: JsonValue) 
     return json.dumps({"choices": [{"index": 0, "message": value, "finish_reason": finish}], **extra}).encode()
 
 
-def got(*chunks: bytes, sent: str = "") -> Reply:
+def got(*chunks: bytes, sent: str = "", asked: str = "", most: int = 100) -> Reply:
     """The reply in these bytes."""
-    return read(chunks, Gather(offered=NAMES, prefix="made"), sent=sent)
+    gather = Gather(offered=NAMES, prefix="made", asked=asked, sent=tokens(sent), max_output=most)
+    return read(chunks, gather)
 
 
 def piece(index: int | None, name: str = "", arguments: JsonValue = "", id_: str | None = None) -> JsonObject:
@@ -185,8 +187,19 @@ def test_an_unknown_finish_reason_is_kept_and_a_hostile_one_is_not() -> None:
 
 
 def test_the_models_name_is_kept_only_where_it_is_a_name() -> None:
-    assert got(message({"content": "a"}, model="org/model-7b:q4")).model == "org/model-7b:q4"
-    assert got(message({"content": "a"}, model="<b>a b</b>")).model == ""
+    for name in ("org/model-7b:q4", "meta-llama/Llama-3.1-8B", "gpt-4.1-mini", "asked.gguf"):
+        assert got(message({"content": "a"}, model=name), asked="asked.gguf").model == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["<b>a b</b>", "https://evil.example/pixel.png", "//evil/x", "evil.example", "evil.example/x", "EVIL.EXAMPLE:80/x",
+     "203.0.113.9:8080/x", "localhost:8080/x", "@here", "mailto:x", "tel:123", "a" * 101, "", "see the finding", 7,
+     "евил.рф", "evil\u3002com", "nvidia.com/gpu", "javascript:x"],
+)  # fmt: skip
+def test_a_models_name_that_could_link_or_speak_is_the_asked_one(name: JsonValue) -> None:
+    assert got(message({"content": "a"}, model=name), asked="asked").model == "asked"
+    assert got(sse({**delta({"content": "a"}, "stop"), "model": name}), asked="asked").model == "asked"
 
 
 def test_refusals() -> None:
@@ -323,7 +336,7 @@ _JSON = st.recursive(
 _CHUNKS = st.lists(_JSON | st.builds(lambda d: {"choices": [{"delta": d}]}, _JSON), max_size=4)
 
 
-def _holds(raw: bytes) -> None:
+def holds(raw: bytes) -> None:
     """Nothing but a Reply with distinct ids, or a ModelError of one line."""
     try:
         reply = got(raw)
@@ -338,12 +351,10 @@ def _holds(raw: bytes) -> None:
 @settings(max_examples=300)
 @given(_CHUNKS, st.sampled_from(["streamed", "ended", "whole"]))
 def test_any_json_ends_in_a_reply_or_one_line(chunks: list[JsonValue], form: str) -> None:
-    _holds(
-        json.dumps(chunks[0] if chunks else None).encode() if form == "whole" else sse(*chunks, done=form == "ended")
-    )
+    holds(json.dumps(chunks[0] if chunks else None).encode() if form == "whole" else sse(*chunks, done=form == "ended"))
 
 
 @settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_any_bytes_end_in_a_reply_or_one_line(raw: bytes) -> None:
-    _holds(raw)
+    holds(raw)

@@ -7,10 +7,9 @@ import json
 import pytest
 
 from agent.llm import textcalls
-from agent.llm.stream import read
 from agent.llm.types import Message, ModelCall, Reply
 from agent.llm.wire import Gather
-from tests.llm.conftest import TOOLS
+from tests.llm.conftest import TOOLS, read
 
 NAMES = ("pods", "logs")
 ONE = '{"name": "pods", "arguments": {"namespace": "a"}}'
@@ -31,6 +30,8 @@ FORMS = {
     "bare fence": f"```\n{ONE}\n```",
     "our own fence": f"```tool\n{ONE}\n```",
     "mistral": f"[TOOL_CALLS] [{ONE}]",
+    "mistral, newer": '[TOOL_CALLS]pods[ARGS]{"namespace": "a"}',
+    "mistral, with an id": '[TOOL_CALLS]pods[CALL_ID]abc123def[ARGS] {"namespace": "a"}\n',
     "llama": f"<|python_tag|>{ONE}",
     "llama, ended": f"<|python_tag|>{ONE}<|eom_id|>",
     "parameters": f"<|python_tag|>{ONE.replace('arguments', 'parameters')}",
@@ -60,6 +61,7 @@ def test_a_call_in_text_is_read(before: str, form: str) -> None:
         f"```tool\n{ONE}\n{TWO}\n```",
         f"<|python_tag|>{ONE};\n{TWO}",
         f"[TOOL_CALLS][{ONE}, {TWO}]",
+        '[TOOL_CALLS]pods[ARGS]{"namespace": "[TOOL_CALLS]"}\n[TOOL_CALLS]logs[ARGS]{}',
         f"```json\n{ONE}\n```\n\n```json\n{TWO}\n```",
     ],
 )
@@ -80,6 +82,9 @@ def test_several_calls_in_text_are_read_in_order(text: str) -> None:
         f"```json\n[{ONE}, 3]\n```",
         "```\nplain output\n```",
         f"I would call {ONE}",
+        "[TOOL_CALLS]delete[ARGS]{}",
+        "[TOOL_CALLS]pods[ARGS]{} is what it says",
+        "[TOOL_CALLS]pods[ARGS]{}[TOOL_CALLS]delete[ARGS]{}",
     ],
 )
 def test_what_is_quoted_unknown_or_no_call_stays_text(text: str) -> None:
@@ -88,7 +93,14 @@ def test_what_is_quoted_unknown_or_no_call_stays_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [FORMS["tags"][:-25], "<tool_call>" + ONE[:-1], "```tool\n" + ONE[:-6], '[TOOL_CALLS] [{"name": "pods"']
+    "text",
+    [
+        FORMS["tags"][:-25],
+        "<tool_call>" + ONE[:-1],
+        "```tool\n" + ONE[:-6],
+        '[TOOL_CALLS] [{"name": "pods"',
+        '[TOOL_CALLS]pods[ARGS]{"n',
+    ],
 )
 @pytest.mark.parametrize("finish", ["stop", "length"])
 def test_a_block_that_does_not_close_is_a_call_cut_short(text: str, finish: str) -> None:

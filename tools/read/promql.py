@@ -1,4 +1,7 @@
-"""Runs a PromQL query that is not of our catalogue: parsed, bounded, and narrowed to what the asker may see."""
+"""Runs a PromQL query that is not of our catalogue: parsed, bounded, narrowed to what the asker may see.
+
+Rule: it only reads (tools/promql_reading.py), so that its answer holds no label and no number of the query's author.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from tools import fields
 from tools.arguments import Moment, PromQL, family_of
 from tools.errors import Unavailable
 from tools.promql import guard
+from tools.promql_reading import only_reads
 from tools.series import free_query, free_tenant, page_of, series_row, window
 from tools.types import CallScope, Frozen, JsonObject, Page, Ports, Row, ToolSpec, WireLimits
 
@@ -32,6 +36,7 @@ class Args(Frozen):
 async def _read(args: Args, ports: Ports, wire: WireLimits) -> AsyncIterator[Page]:
     if ports.prom is None:
         raise Unavailable("no Prometheus is known here", hint="name one with --prometheus")
+    only_reads(args.query)
     text = free_query(args.query, ports.permitted)
     span = window(args.start, args.end, ports.now)
     if span is None:
@@ -57,7 +62,7 @@ def _window(args: Args, ports: Ports) -> tuple[float, float] | None:
 
 TOOL = ToolSpec(
     name="promql",
-    summary="A PromQL query, now or over a window; every selector must name its metric.",
+    summary="A PromQL query, now or over a window; every selector must name its metric, nothing is written into it.",
     args=Args,
     source="prometheus",
     trust="structured",

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from tools import fields
 from tools.arguments import Group, Kind, Name, Namespace, family_of, kubectl
-from tools.errors import Denied, NotServed
+from tools.errors import Denied, NotFound, NotServed
 from tools.projection.differences import differences
 from tools.projection.hiding import hide
 from tools.projection.metadata import metadata
@@ -60,6 +60,8 @@ def _scope(args: Args) -> CallScope:
 
 async def _read(args: Args, ports: Ports, wire: WireLimits) -> AsyncIterator[Page]:
     live = await ports.kube.get(args.ref, namespace=args.namespace, name=args.name)
+    if fields.text(live, "metadata", "namespace") != (args.namespace or ""):
+        raise NotFound(f"a {args.kind} is in no namespace", hint="ask for it without one")
     yield Page(_writers(live))
     if args.revisions is not None:
         yield await _revisions(args, ports, wire, live)

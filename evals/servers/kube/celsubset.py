@@ -69,9 +69,11 @@ class _Parser:
     at: int = 0
 
     def peek(self) -> tuple[str, str]:
+        """(kind, text) of the next token."""
         return self.tokens[self.at]
 
     def take(self, wanted: str = "") -> str:
+        """The next token, which must be `wanted` where that is given. Raises CelSyntaxError."""
         kind, text = self.tokens[self.at]
         if wanted and text != wanted:
             raise CelSyntaxError(f"{wanted!r} is wanted, not {text!r}")
@@ -79,6 +81,7 @@ class _Parser:
         return text if kind != "end" else ""
 
     def expression(self, least: int) -> Expression:
+        """What binds tighter than `least`. Raises CelSyntaxError."""
         left = self._prefix()
         while _BINDING.get(self.peek()[1], 0) > least and self.peek()[0] != "text":
             left = self._infix(left, self.take())
