@@ -31,8 +31,8 @@ def answer(diagnosis: Diagnosis) -> Document:
     document = Document()
     if not diagnosis.understood:
         document.add(Span(NOT_UNDERSTOOD, "warn"))
-    for number, line in enumerate(diagnosis.explained):
-        _below(document, "✎ explained" if number == 0 else "", [claimed(line)])
+    for line in diagnosis.explained:  # each says whose words they are: one could be worded like a check's
+        _below(document, "✎ the model says", [claimed(_plain(line))])
     if not diagnosis.findings:
         lead = "? " if diagnosis.status == "inconclusive" else "○ "
         document.head(Span(diagnosis.narrative or diagnosis.status, "strong"), lead=lead)
@@ -59,6 +59,11 @@ def answer(diagnosis: Diagnosis) -> Document:
         document.add(Span(f"proposal {draft}, a draft: nothing is changed (proposals show {draft})"), lead="→ ")
     document.add(Span(_spent(diagnosis), "muted"))
     return document
+
+
+def _plain(claim: Claim) -> Claim:
+    """A model's statement without the signs that open a line of ours."""
+    return claim.model_copy(update={"text": claim.text.lstrip("●○◦•▪✎→?!*#>|=~–—- ") or claim.text})
 
 
 def _spent(diagnosis: Diagnosis) -> str:

@@ -48,8 +48,8 @@ def test_the_playbooks_narrative_does_not_repeat_its_findings_but_a_models_is_sh
 def test_what_a_model_adds_stands_apart_and_its_cost_at_the_end() -> None:
     lines = drawn(explained())
     assert lines[:2] == [
-        "✎ explained             CPU stays at its target while tokens pile up [E4][E11]",
-        "                        so it holds still [E9]",
+        "✎ the model says        CPU stays at its target while tokens pile up [E4][E11]",
+        "✎ the model says        so it holds still [E9]",
     ]
     assert lines[2].startswith("● U13")
     assert "○ disputed              U13, by the model: the HPA has been still for 7 d [E11]" in lines

@@ -47,7 +47,7 @@ def test_an_answer() -> None:
 
 def test_what_a_model_adds() -> None:
     text = markdown.draw(answer(explained()))
-    assert text.startswith("- **explained** CPU stays at its target while tokens pile up \\[E4\\]\\[E11\\]\n")
+    assert text.startswith("- **the model says** CPU stays at its target while tokens pile up \\[E4\\]\\[E11\\]\n")
     assert "- **disputed** U13, by the model: the HPA has been still for 7 d \\[E11\\]\n" in text
     assert "\nproposal P7, a draft: nothing is changed (proposals show P7)\n" in text
 
