@@ -44,9 +44,7 @@ def past(question: str, *, findings: int = 0) -> Past:
 def test_a_summary_names_question_status_and_root_causes_and_no_prose() -> None:
     text = history.summary([past("why idle?", findings=5), past("all right?")])
     assert text.splitlines() == [
-        '"why idle?" about namespace search → found: '
-        + ", ".join(["U13 on search/Deployment/chat"] * 3)
-        + ", 2 more",
+        '"why idle?" about namespace search → found: ' + ", ".join(["U13 on search/Deployment/chat"] * 3) + ", 2 more",
         '"all right?" about namespace search → healthy',
     ]
     assert "PROSE" not in text
