@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue as JsonValue
 
-from tools.types import JsonObject
+from tools.naming import JsonObject
 
 _SUFFIXES = {
     "n": 1e-9,

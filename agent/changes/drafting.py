@@ -23,7 +23,7 @@ from agent.events import Drafted, Event
 from agent.links import strip
 from agent.store import DraftRow, Store
 from tools import fields, registry
-from tools.changes import ChangeSpec, DraftOrder, Wanted
+from tools.changes import ChangeSpec, DraftOrder, Wanted, with_related
 from tools.errors import Refused
 from tools.types import Evidence, Frozen, JsonObject, ResourceRef, Scope, ToolCall, digest_of
 
@@ -54,7 +54,10 @@ def vet(order: DraftOrder, evidence: Gathered, scope: Scope, *, spec: ChangeSpec
     view = _view(evidence, scope)
     _check_scope(target, scope, view)
     _check_grounds(order.cites, target.ref, evidence, view)
-    wanted = spec.wants(args)
+    obj = _with_related(target, spec, view)
+    wanted = spec.wants(args, obj)
+    if not wanted:
+        raise Refused(spec.objection(args, obj))
     if all(_stands(target, want) for want in wanted):
         raise Refused(f"{target.ref} already has what {spec.call} would set")
     check_ownership(target, wanted, view, evidence)
@@ -111,6 +114,13 @@ def _view(gathered: Gathered, scope: Scope) -> View:
         if _is_reading(call, evidence)
     ]
     return View(read, now=0.0, scope=scope)
+
+
+def _with_related(target: Record, spec: ChangeSpec[BaseModel], view: View) -> JsonObject:
+    """The target, and what was read of the kinds that the change has to see besides it."""
+    read = {kind: view.objects(kind) for kind in spec.reads}
+    near = {kind: [r.data for r in some if r.ref.namespace == target.ref.namespace] for kind, some in read.items()}
+    return with_related(target.data, {kind: some for kind, some in near.items() if some})
 
 
 def _check_scope(target: Record, scope: Scope, view: View) -> None:

@@ -45,7 +45,7 @@ def check_ownership(
     if tool:
         raise Refused(f"{target.ref} is delivered by {tool}, which would set it back", hint="change it at its source")
     owner = owner_reference(target.data)
-    if owner is not None:
+    if owner is not None and target.ref.kind_ref != kinds.WORKLOAD:  # a job leaves its Workload's settings alone
         raise Refused(f"{target.ref} belongs to {owner}, which would set it back", hint="change its owner")
     if any(want.path == _REPLICAS for want in wanted):
         _check_autoscalers(target, view, gathered)

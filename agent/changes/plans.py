@@ -14,37 +14,15 @@ from pydantic import StringConstraints, ValidationError
 from agent.changes.patches import FieldChange, FieldValue, Path, differences, merged, same, touched, value_at
 from tools import fields
 from tools.changes import PLAN_ANNOTATION, Tier
+from tools.changes import Blast as Blast
+from tools.changes import Verification as Verification
 from tools.errors import UserError
 from tools.types import Frozen, JsonObject, ResourceRef, canonical, digest_of
 
 VERSION = 1
 MAX_BYTES = 256 << 10
 """Bytes of a plan at most; a manifest with long engine arguments has a few KiB."""
-Comparator: TypeAlias = Literal["<=", ">="]
 Hex: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,64}$")]
-
-
-class Verification(Frozen):
-    """What must be seen after the change: a named query over the target, compared with a bound."""
-
-    query: str
-    comparator: Comparator
-    bound: float
-    settle: float
-    """Seconds after the write before anything counts."""
-    window: float
-    """Seconds over which it must hold."""
-
-
-class Blast(Frozen):
-    """How far a change reaches."""
-
-    replicas_before: int | None = None
-    replicas_after: int | None = None
-    gpus_before: float | None = None
-    gpus_after: float | None = None
-    restarts: bool = False
-    """True where pods are replaced."""
 
 
 class Plan(Frozen):

@@ -59,12 +59,15 @@ def test_a_model_cannot_send_it_unbounded_arguments(name: str) -> None:
     schema = TOOLS[name].args.model_json_schema()
     assert schema.get("additionalProperties") is False
     for field, rule in schema.get("properties", {}).items():
-        for one in rule.get("anyOf", [rule]):
-            assert bounded(one), f"{field}: {one}"
+        if (name, field) == ("propose_change", "args"):
+            continue  # shown short: each change has arguments of its own, bounded as the last test here says
+        assert bounded(rule), f"{field}: {rule}"
 
 
 def bounded(rule: dict[str, object]) -> bool:
     """True for a JSON Schema that admits no endless value."""
+    if isinstance(options := rule.get("anyOf"), list):
+        return all(bounded(one) for one in options)
     match rule.get("type"):
         case "string":
             return "pattern" in rule or "maxLength" in rule or "enum" in rule

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import pytest
 from pydantic import BaseModel, JsonValue
 
+from agent.llm.toolbox import of_spec
+from tests.tools.change_cases import BAD as BAD
+from tests.tools.change_cases import GOOD as GOOD
 from tests.tools.fakes import Bench
-from tools import registry
+from tools import fields, registry
 from tools.changes import ChangeSpec, DraftOrder
 from tools.errors import Refused
-from tools.types import JsonObject, KindRef, Mode, Scope
+from tools.types import JsonObject, KindRef, Mode, Scope, canonical
 
 CHAT: JsonObject = {"group": "apps", "kind": "Deployment", "namespace": "search", "name": "chat-70b", "replicas": 2}
-GROUPS: JsonObject = {**CHAT, "group": "leaderworkerset.x-k8s.io", "kind": "LeaderWorkerSet"}
-GOOD: dict[str, list[JsonObject]] = {
-    "scale": [CHAT, {**CHAT, "kind": "StatefulSet", "name": "a.b-c"}, GROUPS, {**CHAT, "replicas": 1000}],
-}
-"""Change → arguments it takes."""
-HOSTILE_NAMES: tuple[JsonValue, ...] = (
-    "", "*", "chat-*", "--server=https://evil.example", "-n", "../chat", "chat/../../x", "chat%2e%2e", "chat\n",
-    "chat\r\nHost: x", "Chat", "chat;delete", "chat chat", "a..b", ".a", "x" * 254, "ch\u0430t", "chat\u200b",
-    None, 7, ["chat"], {"$ne": ""},
-)  # fmt: skip
-NUMBERS: tuple[JsonValue, ...] = (0, -1, 1001, 2**63, 2.0, 2.5, "2", True, None, [2])
-BAD: dict[str, list[JsonObject]] = {
-    "scale": [
-        *({**CHAT, "name": name} for name in HOSTILE_NAMES),
-        *({**CHAT, "namespace": name} for name in (*HOSTILE_NAMES, "a.b")),
-        *({**CHAT, "replicas": number} for number in NUMBERS),
-        *({**CHAT, "kind": kind} for kind in ("DaemonSet", "ReplicaSet", "Pod", "Secret", "deployment", "*", "", None)),
-        *({**CHAT, "group": group} for group in ("", "apps/v1", "leaderworkerset.x-k8s.io", "*", None)),
-        *({name: value for name, value in CHAT.items() if name != gone} for gone in CHAT),
-        *({**CHAT, extra: 1} for extra in ("uid", "force", "patch", "dryRun", "https://evil.example")),
-        {**GROUPS, "group": "apps"},
-        {},
-    ],
-}
-"""Change → arguments it refuses."""
 CASES = [(name, args) for name, many in BAD.items() for args in many]
 BECAUSE = "it idles"
 
@@ -72,9 +51,6 @@ def test_good_arguments_name_one_object_of_a_kind_it_may_touch(change: ChangeSpe
         assert target.kind_ref in change.kinds
         assert target.name
         assert target.uid is None  # an order never says which uid: that is read
-        wanted = change.wants(parsed)
-        assert wanted
-        assert all(want.path[0] == "spec" for want in wanted)
         assert change.parse(parsed.model_dump(mode="json")) == parsed
 
 
@@ -133,14 +109,14 @@ async def test_without_a_keeper_nothing_can_be_drafted() -> None:
     assert "no proposal can be stored here" in found.detail
 
 
-@pytest.mark.parametrize("change", ["restart", "delete", "Scale", "scale ", "../scale", "scale\n", "", 3, None])
+@pytest.mark.parametrize("change", ["drain", "delete", "Scale", "scale ", "../scale", "scale\n", "", 3, None])
 async def test_an_unknown_change_fails_and_the_existing_ones_are_named(change: JsonValue) -> None:
     keeper = Keeper()
     found = await Bench().call("propose_change", order(change=change), drafting=keeper)
     assert found.status == "failed"
     assert not keeper.orders
-    if change in ("restart", "delete"):
-        assert "scale(group, kind, namespace, name, replicas)" in found.detail
+    if change in ("drain", "delete"):
+        assert "the changes are: cordon, restart, resume, rollback, scale," in found.detail
         assert "\n" not in found.detail
 
 
@@ -188,8 +164,16 @@ async def test_a_target_of_another_tenant_is_refused_before_anybody_looks() -> N
     assert not keeper.orders
 
 
-def test_its_schema_is_closed_and_whole() -> None:
-    schema = registry.load()["propose_change"].args.model_json_schema()
+def test_the_whole_catalogue_is_shown_in_few_bytes_and_every_change_and_argument_is_named() -> None:
+    """Every request of a model carries it; what a model writes is checked against the whole schema of the change."""
+    schema = of_spec(registry.load()["propose_change"]).parameters
+    assert len(canonical(schema)) <= 2_500
     assert "$ref" not in str(schema)
-    assert schema["properties"]["args"]["additionalProperties"] is False
-    assert set(schema["required"]) == {"change", "args", "because", "cites"}
+    assert set(fields.texts(schema, "required")) == {"change", "args", "because", "cites"}
+    lines = [fields.text(one, "description") for one in fields.items(schema, "properties", "args", "anyOf")]
+    assert [line.partition("(")[0] for line in lines] == list(registry.changes())
+    for line, change in zip(lines, registry.changes().values(), strict=True):
+        for name in change.args.model_fields.keys() - {"group", "kind", "namespace", "name"}:
+            assert re.search(rf"[(, ]{name}[=,)]", line), name
+        for kind in change.kinds:
+            assert kind.kind in line.rpartition(")")[2].split()

@@ -19,14 +19,39 @@ from tools.types import CallScope, Frozen, JsonObject, Page, Ports, ResourceRef,
 Change: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Because: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Cite: TypeAlias = Annotated[str, StringConstraints(pattern=r"^E[1-9][0-9]{0,5}(/[^\x00-\x1f\x7f]+)?$", max_length=1024)]
-_SHAPES = [spec.args.model_json_schema() for spec in registry.changes().values()]
+_PLACE = ("group", "kind", "namespace", "name")
+_SHOWN = 3
+"""Values of a choice that are shown; a wrong one is answered with all of them."""
+
+
+def _line(spec: ChangeSpec[BaseModel]) -> str:
+    """A change for a model to choose by: its name, the arguments beside its target, and the kinds it is made for."""
+    known = spec.args.model_json_schema()
+    asked = []
+    for name in spec.args.model_fields.keys() - {*_PLACE}:
+        values = fields.texts(known, "properties", name, "enum")
+        asked.append(f"{name}={'|'.join(values)}" if 0 < len(values) <= _SHOWN else name)
+    order = list(spec.args.model_fields)
+    asked.sort(key=lambda text: order.index(text.partition("=")[0]))
+    kinds = " ".join(kind.kind for kind in spec.kinds)
+    return f"{spec.name}({', '.join(asked)}) {kinds}"
+
+
+_SHAPE: JsonObject = {
+    "type": "object",
+    "maxProperties": 20,
+    "properties": {name: {"type": "string"} for name in _PLACE},
+    "required": ["name"],
+    "anyOf": [{"description": _line(spec)} for spec in registry.changes().values()],
+}
+"""What a model is shown of the catalogue: one line a change, because every request carries it. The gate checks all."""
 
 
 class Args(Frozen):
     """What to change, why, and the evidence that bears it: two channels, one a metric or status of the target."""
 
     change: Change
-    args: Annotated[JsonObject, WithJsonSchema(_SHAPES[0] if len(_SHAPES) == 1 else {"anyOf": _SHAPES})]
+    args: Annotated[JsonObject, WithJsonSchema(_SHAPE)]
     because: Because
     cites: Annotated[tuple[Cite, ...], Field(min_length=1, max_length=20)]
 
@@ -35,8 +60,9 @@ class Args(Frozen):
         try:
             _spec(self).parse(self.args)
         except Refused as refused:
-            known = "; ".join(spec.call for spec in registry.changes().values())
-            raise ValueError(f"{refused.message}; the changes are: {known}") from None
+            spec = registry.changes().get(self.change)
+            known = f"it is {spec.call}" if spec else f"the changes are: {', '.join(registry.changes())}"
+            raise ValueError(f"{refused.message}; {known}") from None
         return self
 
 
@@ -70,7 +96,8 @@ async def _read(args: Args, ports: Ports, _wire: WireLimits) -> AsyncIterator[Pa
 def _describe(args: Args, _ports: Ports) -> str:
     """Without the name, which is whatever was asked for until it is found among what was read."""
     target = _target(args)
-    return f"propose {args.change} of one {target.kind} in {target.namespace}"
+    where = f" in {target.namespace}" if target.namespace else ""
+    return f"propose {args.change} of one {target.kind}{where}"
 
 
 def _project(_args: Args, item: JsonObject) -> Row | None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from kubernetes.aio.client.configuration import Configuration
@@ -44,8 +44,17 @@ class KubeTarget:
     allow_insecure_tls: bool = False
 
 
+T = TypeVar("T", bound=Transport)
+
+
 async def connect(target: KubeTarget) -> LiveKube:
     """A port for the target; sends nothing yet. Raises CredentialsError, UnknownName, DocumentError."""
+    login = await sign_in(target)
+    return LiveKube(opened(login, Transport), request_timeout=target.request_timeout, cluster=login.context)
+
+
+async def sign_in(target: KubeTarget) -> Login:
+    """The login of a target, checked and fit for headers. Raises CredentialsError, UnknownName, DocumentError."""
     login = load(target.kubeconfig, target.context, os.environ)
     if target.as_user:
         login = replace(login, as_user=target.as_user, as_groups=target.as_groups)
@@ -64,7 +73,7 @@ async def connect(target: KubeTarget) -> LiveKube:
         )
         login = replace(login, token=issued.token, cert=issued.cert or login.cert, key=issued.key or login.key)
     _fit_for_headers(login.as_user, *login.as_groups, login.token)
-    return LiveKube(_transport(login), request_timeout=target.request_timeout, cluster=login.context)
+    return login
 
 
 def _check(login: Login, *, allow_insecure: bool) -> None:
@@ -100,7 +109,8 @@ def _fit_for_headers(*values: str) -> None:
         )
 
 
-def _transport(login: Login) -> Transport:
+def opened(login: Login, transport: type[T]) -> T:
+    """A transport for a login. Raises CredentialsError for a certificate or key that cannot be used."""
     config = Configuration(host=login.server.rstrip("/"), verify_ssl=login.verify)
     config.tls_server_name = login.server_name or None
     config.proxy = login.proxy or None
@@ -112,7 +122,7 @@ def _transport(login: Login) -> Transport:
             config.cert_file = _write(Path(folder) / "cert.pem", login.cert)
             config.key_file = _write(Path(folder) / "key.pem", login.key)
         try:
-            return Transport(config, _authorizer(login))
+            return transport(config, _authorizer(login))
         except (ssl.SSLError, OSError) as error:
             raise CredentialsError(
                 f"context {login.context}: a certificate or key cannot be used ({error})", hint="mend the kubeconfig"

@@ -1,58 +1,108 @@
-"""Sets how many replicas a workload has: arguments, bounds and target. It has no patch yet, so it is only proposed.
+"""Sets how many replicas a workload has; of an InferenceService, how many it has at least.
 
-Rule: at least one replica stays; taking a service away altogether is no change of this catalogue.
+Rules: at least one replica stays, and a change takes away no more than a quarter; what an autoscaler sets is left to
+it. Taking a service away altogether is no change of this catalogue.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from tools.arguments import Namespace, Subdomain
-from tools.changes import ChangeSpec, Wanted
-from tools.types import Frozen, KindRef, ResourceRef
+from tools import checks, fields, targets, workloads
+from tools.changes import Blast, ChangeSpec, Tier, Verification, Wanted, related
+from tools.types import JsonObject
 
 MAX_REPLICAS = 1000
 """Replicas that can be asked for: far more than any fleet we are measured on runs of one model."""
-KINDS = (
-    KindRef(group="apps", kind="Deployment"),
-    KindRef(group="apps", kind="StatefulSet"),
-    KindRef(group="leaderworkerset.x-k8s.io", kind="LeaderWorkerSet"),
-)
 Replicas: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MAX_REPLICAS)]
 
 
-class Args(Frozen):
+class Args(targets.Target):
     """Which workload, and how many replicas (of a LeaderWorkerSet: groups) it should have."""
 
-    group: Literal["apps", "leaderworkerset.x-k8s.io"]
-    kind: Literal["Deployment", "StatefulSet", "LeaderWorkerSet"]
-    namespace: Namespace
-    name: Subdomain
+    KINDS = targets.SERVED
+
     replicas: Replicas
 
-    @model_validator(mode="after")
-    def _kind_is_of_its_group(self) -> Args:
-        if KindRef(group=self.group, kind=self.kind) not in KINDS:
-            raise ValueError(f"there is no {self.kind} in group {self.group}")
-        return self
+
+def _wants(args: Args, _obj: JsonObject) -> tuple[Wanted, ...]:
+    return (Wanted(path=workloads.replicas_path(args.ref.kind_ref), value=args.replicas, absent=1),)
 
 
-def _target(args: Args) -> ResourceRef:
-    return ResourceRef(group=args.group, kind=args.kind, namespace=args.namespace, name=args.name)
+def _refusal(args: Args, obj: JsonObject) -> str:
+    kind, ref = args.ref.kind_ref, args.ref
+    before = workloads.replicas(obj, kind)
+    if owner := _autoscaler(args, obj):
+        return f"{owner} sets the replicas of {ref}: change its bounds"
+    if before == 0:
+        return f"{ref} was scaled to zero: whoever did that has to take it back"
+    if kind == targets.INFERENCE_SERVICE:
+        most = fields.number(obj, "spec", "predictor", "maxReplicas")
+        if most and args.replicas > most:
+            return f"{ref} has at most {most:g} replicas: change its autoscaler's bounds"
+    reason = workloads.rollout(obj, kind) or workloads.step(before, args.replicas, "replicas")
+    return reason or _loses_ready(args, obj, before)
 
 
-def _wants(args: Args) -> tuple[Wanted, ...]:
-    return (Wanted(path=("spec", "replicas"), value=args.replicas, absent=1),)
+def _loses_ready(args: Args, obj: JsonObject, before: int) -> str:
+    """Sets end their highest-numbered pods first, ready or not; a Deployment ends those first that are not ready."""
+    up = workloads.ready(obj)
+    if args.replicas >= before or up is None or up >= before:
+        return ""
+    if args.ref.kind_ref in (targets.STATEFUL_SET, targets.LEADER_WORKER_SET):
+        return f"only {up} of its {before} replicas are ready, and those might be the ones to go"
+    return ""
+
+
+def _autoscaler(args: Args, obj: JsonObject) -> str:
+    if args.ref.kind_ref == targets.LLM_INFERENCE_SERVICE and fields.mapping(obj, "spec", "scaling"):
+        return "its spec.scaling"
+    for kind in (targets.HPA, targets.SCALED_OBJECT):
+        for one in related(obj, kind) or ():
+            if _scales(one, args):
+                return f"{kind.kind} {fields.text(one, 'metadata', 'name')}"
+    return ""
+
+
+def _scales(scaler: JsonObject, args: Args) -> bool:
+    aimed = fields.mapping(scaler, "spec", "scaleTargetRef")
+    kind, group = fields.text(aimed, "kind") or "Deployment", fields.text(aimed, "apiVersion").rpartition("/")[0]
+    return (fields.text(aimed, "name"), kind) == (args.name, args.kind) and group in ("", args.group)
+
+
+def _tier(args: Args, obj: JsonObject) -> Tier:
+    return "A" if args.replicas >= workloads.replicas(obj, args.ref.kind_ref) else "B"
+
+
+def _blast(args: Args, obj: JsonObject) -> Blast:
+    before, each = workloads.replicas(obj, args.ref.kind_ref), workloads.gpus(obj, args.ref.kind_ref)
+    return Blast(
+        replicas_before=before,
+        replicas_after=args.replicas,
+        gpus_before=before * each,
+        gpus_after=args.replicas * each,
+        restarts=args.replicas < before,
+    )
+
+
+def _verification(args: Args, obj: JsonObject) -> tuple[Verification, ...]:
+    kind = args.ref.kind_ref
+    return (*checks.replicas_ready(obj, kind, args.replicas), *checks.serving(obj, kind))
 
 
 CHANGE = ChangeSpec(
     name="scale",
     summary="Set the number of replicas of one workload.",
     args=Args,
-    kinds=KINDS,
-    target=_target,
+    kinds=Args.KINDS,
+    target=lambda args: args.ref,
     wants=_wants,
-    tier="B",
+    refusal=_refusal,
+    tier=_tier,
+    blast=_blast,
+    verification=_verification,
+    guards=(("spec", "paused"), ("spec", "predictor", "maxReplicas"), ("spec", "scaling")),
+    reads=(targets.HPA, targets.SCALED_OBJECT),
 )
