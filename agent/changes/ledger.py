@@ -43,7 +43,7 @@ class Ledger(Protocol):
         """Proposals whose id begins so, for people who type only the first characters."""
         ...
 
-    def list(
+    def page(
         self,
         *,
         states: Sequence[State] = (),
