@@ -29,7 +29,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "textual": ("tui/",),
     "aiohttp": ("tools/kube/", "evals/servers/", "evals/bench/"),
     "aiohttp.web": ("evals/servers/",),
-    "yaml": ("tools/documents.py", "agent/render/contract.py", "evals/servers/kube/views.py"),
+    "yaml": ("tools/documents.py", "tools/yamledit.py", "agent/render/contract.py", "evals/servers/kube/views.py"),
     "pydantic": ("",),
 }
 """Library → the only places that may import it. pydantic is the language of the types and lives everywhere."""
