@@ -79,6 +79,8 @@ class Claim(Frozen):
 
     text: str
     refs: Annotated[tuple[EvidenceRef, ...], Field(min_length=1)]
+    hearsay: bool = False
+    """True where nothing bears it but text that others wrote: logs, events, alerts."""
 
 
 class Finding(Frozen):

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from agent import grounding
+from agent.grounding import claims as grounding
 from agent.citations import Lookup
 from agent.llm import casefile, columns, entries, tables, untrusted
 from agent.types import Claim

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from agent.grounding import Known, Said, ground
+from agent.grounding.claims import Known, Said, ground
 from agent.llm import tables
 from agent.llm.entries import LABEL
 from agent.llm.untrusted import CAP

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
-from agent.grounding_shelf import Path, Place, Shelf
+from agent.grounding.shelf import Path, Place, Shelf
 
 MAX_CITES = 40
 MAX_CITE = 2_000
