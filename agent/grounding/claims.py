@@ -21,6 +21,7 @@ from agent.phrases import STOP
 from agent.render.document import clean
 from agent.types import Claim, Diagnosis, Disputed
 from tools import fields
+from tools.naming import tokens_of
 from tools.types import Evidence, EvidenceRef, Frozen, ResourceRef
 
 MAX_STATEMENTS = 60
@@ -28,8 +29,6 @@ MAX_STATEMENTS = 60
 MAX_CLAIMS = 12
 MAX_CHARACTERS = 600
 """Claims an answer has at most, and characters of each."""
-MAX_QUESTIONS = 4
-MAX_QUESTION = 160
 MAX_REFS = 24
 NO_NUMBER = "‹number not in the evidence›"
 NO_NAME = "‹name not in the evidence›"
@@ -157,17 +156,6 @@ def ground_disputes(disputes: Sequence[Dispute], lookup: Lookup, known: Known) -
     )
     notes = (f"{note} and {'was' if lost == 1 else 'were'} left out",) if lost else ()
     return tuple(kept.values()), Grounded(notes=notes, removed=lost, marked=desk.marked)
-
-
-def questions(texts: Iterable[str]) -> tuple[str, ...]:
-    """A model's ideas of what to ask next, each on one line; one that holds a link or is no question in length goes."""
-    out: dict[str, None] = {}
-    for text in list(texts)[:MAX_CLAIMS]:
-        line = " ".join(clean(MARK.sub(" ", text[:MAX_QUESTION])).split())
-        left, links = strip(line)
-        if not links and any(c.isalnum() for c in left):
-            out[left] = None
-    return tuple(out)[:MAX_QUESTIONS]
 
 
 def from_prose(text: str) -> list[Said]:
@@ -353,8 +341,8 @@ def _touches(claim: Claim, entry: Cited) -> bool:
     """True unless the statement is about rows of the evidence that our own claim does not quote."""
     if entry.chosen is None:
         return True
-    keys = [ref.path.split("/")[1] for ref in claim.refs if ref.evidence == entry.shelf.evidence.id and ref.path]
-    rows = (entry.shelf.by_key.get(key.replace("~1", "/").replace("~0", "~")) for key in keys)
+    keys = [tokens_of(ref.path)[0] for ref in claim.refs if ref.evidence == entry.shelf.evidence.id and ref.path]
+    rows = (entry.shelf.by_key.get(key) for key in keys)
     return any(row in entry.chosen for row in rows)
 
 

@@ -60,7 +60,7 @@ VOCABULARY = STOP | ORDINARY | frozenset(KINDS) | words(
     independent indicate individual inside instance intensive internal interval invalid issue jump keep kill kv know
     lack last lead leak leave lie like likely link listed live lock look lose lost make manage many mark match max
     maybe mean measure meet mention merely metadata migrate min minus miss model modify monitor mount move must
-    namely need neither never new next nine none nor notready note notice nvlink observe obvious occur offer open
+    namely need neighbor neighbour neither never new next nine none nor notready note notice nvlink observe obvious occur offer open
     operate option order originate otherwise outside overcommit overload overlap page partly past pause pay peak
     percent perhaps persist phase pick pin place plan plus point poll possible possibly predict preempt preemption
     prefer prefill prefix present presumably prevent previous probably probe problem produce product program proof
@@ -129,7 +129,7 @@ def follows_kind(before: str, token: str, after: str) -> bool:
         return False
     if _CAMEL.fullmatch(before):  # written as the API writes it: what follows is its name, whatever follows that
         return True
-    if before.lower() in ("user", "tenant"):
+    if before.lower() in ("user", "tenant", "team"):
         return True
     if after and after.lower() not in AFTER_NAME:
         return False

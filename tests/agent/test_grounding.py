@@ -30,7 +30,6 @@ from agent.grounding.claims import (
     ground_disputes,
     known,
     products,
-    questions,
 )
 from agent.types import Diagnosis
 from evals.once import record
@@ -287,11 +286,6 @@ def test_what_the_diagnosis_says_may_be_said_again() -> None:
     shelf = {"E4": listed(), "E1": SHELF["E1"]}
     assert ground(said, lambda name: shelf[name], may).claims[0].text == said[0].text
     assert products(SHELF.values()) == frozenset({"h100"})
-
-
-def test_questions_hold_no_links() -> None:
-    asked = questions(["what about web-0?\n", "see https://a.example?", "", "what about web-0?", *map(str, range(9))])
-    assert asked == ("what about web-0?", "0", "1", "2")
 
 
 def test_an_answer_has_bounds() -> None:

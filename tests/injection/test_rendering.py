@@ -36,7 +36,7 @@ _CALM: dict[str, list[Evidence]] = {}
 def shown(evidence: Evidence) -> list[str]:
     """The table, each row whole, and the lines that stand for it later."""
     whole = [tables.render(evidence, match=f"#{number}") for number, _ in enumerate(evidence.rows, 1)]
-    return [tables.render(evidence), *whole, tables.one_line(evidence), tables.index([evidence])]
+    return [tables.render(evidence), *whole, tables.one_line(evidence)]
 
 
 def lines_of(text: str) -> int:
