@@ -31,6 +31,8 @@ Effect: TypeAlias = Literal["read", "draft", "write"]
 WireClass: TypeAlias = Literal["interactive", "bulk"]
 Trust: TypeAlias = Literal["structured", "text", "derived"]
 Status: TypeAlias = Literal["ok", "empty", "denied", "unavailable", "truncated", "failed"]
+UNREAD: tuple[Status, ...] = ("denied", "unavailable", "failed")
+"""Statuses of evidence for which nothing was read: no empty answer, and no count."""
 Source: TypeAlias = Literal["kubernetes", "prometheus", "derived"]
 
 

@@ -21,8 +21,7 @@ from agent.phrases import STOP
 from agent.render.document import clean
 from agent.types import Claim, Diagnosis, Disputed
 from tools import fields
-from tools.naming import tokens_of
-from tools.types import Evidence, EvidenceRef, Frozen, ResourceRef
+from tools.types import UNREAD, Evidence, EvidenceRef, Frozen, ResourceRef, tokens_of
 
 MAX_STATEMENTS = 60
 """Statements of one answer that are looked at."""
@@ -39,7 +38,6 @@ NO_EVIDENCE = "‹evidence not cited›"
 _MARKERS = {"number": NO_NUMBER, "time": NO_NUMBER, "name": NO_NAME, "cause": NO_CAUSE, "evidence": NO_EVIDENCE}
 _MARKED = re.compile("‹[^‹›]{1,40}›")
 _MODEL_LABELS = ("nvidia.com/gpu.product", "modelName", "amd.com/gpu.product-name", "card_model")
-_BLIND = ("denied", "unavailable", "failed")
 
 
 class Said(Frozen):
@@ -271,7 +269,7 @@ class _Desk:
         says_so = SAYS_SO.search(text) is not None
         for name, rest in heads(cites):
             shelf = self._shelf(name)
-            if shelf is None or (shelf.evidence.status in _BLIND and not says_so):
+            if shelf is None or (shelf.evidence.status in UNREAD and not says_so):
                 continue
             entry = out.setdefault(name, Cited(shelf))
             place = place_of(shelf, rest)

@@ -60,7 +60,8 @@ VOCABULARY = STOP | ORDINARY | frozenset(KINDS) | words(
     independent indicate individual inside instance intensive internal interval invalid issue jump keep kill kv know
     lack last lead leak leave lie like likely link listed live lock look lose lost make manage many mark match max
     maybe mean measure meet mention merely metadata migrate min minus miss model modify monitor mount move must
-    namely need neighbor neighbour neither never new next nine none nor notready note notice nvlink observe obvious occur offer open
+    namely need neighbor neighbour neither never new next nine none nor notready note notice nvlink observe obvious
+    occur offer open
     operate option order originate otherwise outside overcommit overload overlap page partly past pause pay peak
     percent perhaps persist phase pick pin place plan plus point poll possible possibly predict preempt preemption
     prefer prefill prefix present presumably prevent previous probably probe problem produce product program proof
