@@ -36,6 +36,8 @@ class Intent(Frozen):
     """Seconds of history that matter (default 6 h)."""
     understood: bool = True
     """False where the question is outside the grammar: the answer is an overview and what can be asked."""
+    beyond: str = ""
+    """What to say of a question that is read and not answered."""
 
 
 # --- what a cause needs ------------------------------------------------------------------------------------
@@ -145,6 +147,8 @@ class Diagnosis(Frozen):
     question: str
     understood: bool = True
     """False where the question is outside the grammar: the answer is an overview."""
+    beyond: str = ""
+    """What is said first of a question that is read and not answered."""
     status: Verdict
     reasoner: str
     mode: Mode

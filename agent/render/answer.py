@@ -26,11 +26,16 @@ SPARED = ("playbook",)
 """Reasoners whose narrative only repeats the findings: it is shown where there are none."""
 
 
+def not_understood(diagnosis: Diagnosis) -> str:
+    """What stands above an answer to a question that was not understood, or that is none of ours."""
+    return f"{diagnosis.beyond} Here is how things stand." if diagnosis.beyond else NOT_UNDERSTOOD
+
+
 def answer(diagnosis: Diagnosis) -> Document:
     """The whole answer."""
     document = Document()
     if not diagnosis.understood:
-        document.add(Span(NOT_UNDERSTOOD, "warn"))
+        document.add(Span(not_understood(diagnosis), "warn"))
     _told_by_model(document, diagnosis, hearsay=False)
     if not diagnosis.findings:
         lead = "? " if diagnosis.status == "inconclusive" else "○ "
