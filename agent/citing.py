@@ -14,7 +14,7 @@ MAX_TOKENS = 64
 
 def find(evidence: Evidence, key: str) -> Row | None:
     """The row that `key` names: its own key, `#n`, or its short form where only one row has it."""
-    wanted = key.strip()
+    wanted = key.strip(" ")
     if wanted.startswith("#") and wanted[1:].isdecimal() and len(wanted) <= 9:
         number = int(wanted[1:])
         return evidence.rows[number - 1] if 1 <= number <= len(evidence.rows) else None
@@ -32,7 +32,7 @@ def locate(evidence: Evidence, rest: str) -> tuple[Row, str] | None:
 
     Keys and paths both hold slashes: the longest key wins.
     """
-    tokens = rest.strip().strip("/").split("/")[:MAX_TOKENS]
+    tokens = rest.strip(" ").strip("/").split("/")[:MAX_TOKENS]
     if (pointed := find(evidence, unescaped(tokens[0]))) is not None:
         return pointed, "".join(f"/{token}" for token in tokens[1:])
     for length in range(len(tokens), 0, -1):
