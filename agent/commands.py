@@ -243,6 +243,9 @@ def _query(desk: Desk, rest: str) -> Outcome:
     if not wanted:
         raise UnknownName("evidence", rest, [entry.id for entry in index])
     document = Document()
+    if len(wanted) == 1:
+        document.whole(Span(wanted[0].query))
+        return Outcome(document)
     rows = [(e.id, e.status, str(e.rows), e.query) for e in wanted[:MOST_QUERIES]]
     document.table(("ID", "STATUS", "ROWS", "QUERY"), [[Span(cell) for cell in row] for row in rows])
     if len(wanted) > len(rows):

@@ -108,6 +108,7 @@ def diagnosis(
     return Diagnosis(
         question=intent.question,
         understood=intent.understood,
+        beyond=intent.beyond,
         status=_status(view, verdict.findings, missing),
         reasoner=frame.reasoner,
         mode=frame.mode,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from agent import spans
+from agent.beyond import beyond
 from agent.mentions import Mention as Mention
 from agent.mentions import Token, find, ordinary, tokens
 from agent.phrases import BOTH, CONTRACTIONS, EXAMPLES, GPU, OBJECT_PHRASES, PATTERNS, SPELLED, Rule, compiled
@@ -40,6 +41,8 @@ class Parsed(Frozen):
     span: Span = Span()
     mentions: tuple[Mention, ...] = ()
     understood: bool = True
+    beyond: str = ""
+    """What to say of a question that is read and not answered (agent/beyond.py); "" for any other."""
     note: str = ""
     """What the user should know about the reading of the question; "" when nothing."""
 
@@ -61,6 +64,7 @@ def parse(question: str) -> Parsed:
     plain = " ".join(_plain(word.text) for at, word in enumerate(words) if at not in used)
     rule = _rule(plain)
     topic, families, causes, understood = _decide(rule, plain, mentions)
+    outside = beyond(" ".join(_plain(word.text) for word in words))
     return Parsed(
         question=text,
         topic=topic,
@@ -68,7 +72,8 @@ def parse(question: str) -> Parsed:
         causes=causes,
         span=spans.read(" ".join(word.text for word in words)),
         mentions=mentions,
-        understood=understood,
+        understood=understood and not outside,
+        beyond=outside,
         note=note,
     )
 

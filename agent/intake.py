@@ -104,6 +104,7 @@ def _intent(question: str, parsed: grammar.Parsed, flags: JsonObject, *, now: fl
         causes=parsed.causes,
         window=window,
         understood=parsed.understood or bool(chosen),
+        beyond=parsed.beyond,
     )
 
 

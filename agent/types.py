@@ -36,6 +36,8 @@ class Intent(Frozen):
     """Seconds of history that matter (default 6 h)."""
     understood: bool = True
     """False where the question is outside the grammar: the answer is an overview and what can be asked."""
+    beyond: str = ""
+    """What to say of a question that is read and not answered."""
 
 
 # --- what a cause needs ------------------------------------------------------------------------------------
@@ -79,6 +81,8 @@ class Claim(Frozen):
 
     text: str
     refs: Annotated[tuple[EvidenceRef, ...], Field(min_length=1)]
+    hearsay: bool = False
+    """True where nothing bears it but text that others wrote: logs, events, alerts."""
 
 
 class Finding(Frozen):
@@ -143,6 +147,8 @@ class Diagnosis(Frozen):
     question: str
     understood: bool = True
     """False where the question is outside the grammar: the answer is an overview."""
+    beyond: str = ""
+    """What is said first of a question that is read and not answered."""
     status: Verdict
     reasoner: str
     mode: Mode

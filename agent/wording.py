@@ -30,7 +30,7 @@ def narrate(diagnosis: Diagnosis) -> str:
         return f"{first.title} ({first.cause}, {first.confidence} confidence).{more}"
     if diagnosis.status == "inconclusive":
         needs = "; ".join(sorted({missing.need for missing in diagnosis.missing})[:3])
-        return f"This cannot be told from here: what is missing is {needs or 'any evidence about it'}."
+        return f"This cannot be told from here. Open: {needs or 'any evidence about it'}."
     return f"Nothing that Plumbline knows is wrong in {diagnosis.scope.asked}."
 
 

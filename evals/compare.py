@@ -100,6 +100,8 @@ _TOTALS = (
 
 def _number(summary: Summary, name: str) -> str:
     value = getattr(summary, name)
+    if name.endswith("_rate") and value is not None:
+        return f"{value:.1%}"
     return "-" if value is None else f"{value:,.4g}" if isinstance(value, float) and value < 1_000 else f"{value:,.0f}"
 
 

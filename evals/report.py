@@ -133,8 +133,9 @@ def as_table(done: Sequence[Result], seconds: float, engine: Engine) -> str:
     text = f"{total.passed} of {total.runs} {runs} passed in {seconds:.1f} s ({total.runs / seconds:.1f} a second)"
     text += f"; {total.errors} could not be run" if total.errors else ""
     if total.fallbacks:
-        text += f"; in {total.fallbacks} the model could not be used, "
-        text += f"and {total.fallbacks_right} of them are right without it"
+        text += (
+            f"; in {total.fallbacks} the model could not be used, {total.fallbacks_right} of which passed without it"
+        )
     return "\n".join([text, *_model_lines(total, engine)])
 
 

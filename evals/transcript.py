@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from evals.servers.model.script import ChatRequest
-from tools.types import JsonObject
+from tools.types import UNREAD, JsonObject
 
 LONGEST_CITE = 280
 """Characters of a citation; a longer one is shortened to the evidence's id."""
@@ -25,7 +25,6 @@ _ENTRY = re.compile(r"\b(E\d{1,6}) ([^,\n]+)")
 _HEADER = re.compile(r"(?P<id>E\d{1,6}) (?P<tool>[a-z_]+) · (?P<asked>.*) · (?P<rows>\d+) rows? · (?P<status>[a-z]+)\b")
 _SHARED = re.compile(r'([\w./-]+)=("[^"]*"|\S+)')
 _MORE = re.compile(r"\d+ more rows?;")
-_UNREAD = ("denied", "unavailable", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ class Result:
     @property
     def read(self) -> bool:
         """True where something was asked and answered."""
-        return bool(self.id) and self.status not in _UNREAD
+        return bool(self.id) and self.status not in UNREAD
 
 
 def read_case(request: ChatRequest) -> SeenCase:
@@ -186,7 +185,7 @@ def _entries(text: str) -> list[Entry]:
     found = []
     for line in text.splitlines():
         for name, what in _ENTRY.findall(line):
-            unread = any(word in f"{line.partition(':')[0]} {what}".lower() for word in _UNREAD)
+            unread = any(word in f"{line.partition(':')[0]} {what}".lower() for word in UNREAD)
             found.append(Entry(name, what.strip(), not unread))
     return found
 

@@ -117,7 +117,9 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     replay.set_defaults(module="plumbline.keeping", function="replay")
     evidence = commands.add_parser("evidence", help="show the evidence behind a citation")
     evidence.add_argument("session")
-    evidence.add_argument("evidence", help="evidence id, such as E4")
+    evidence.add_argument(
+        "evidence", help="evidence id, such as E4, or a citation, such as E4/search/chat-70b/spec/replicas"
+    )
     evidence.add_argument("--run", type=int, help="run number (default: the last)")
     evidence.add_argument("-o", "--output", choices=("table", "json"), default="table")
     evidence.add_argument("--no-color", action="store_true")

@@ -10,6 +10,7 @@ from agent import commands, history
 from agent.events import EVENT, Answered
 from agent.render import contract, terminal, transcript
 from agent.render.answer import answer
+from agent.render.evidence import cited_value
 from agent.render.evidence import evidence as evidence_document
 from agent.settings import Settings, load_settings
 from agent.store.sqlite import SqliteStore
@@ -94,14 +95,26 @@ def evidence(arguments: argparse.Namespace) -> int:
     """Show one piece of evidence, row by row."""
     settings, store = _store(arguments)
     run = _run_of(store, arguments.session, arguments.run)
-    found = _evidence_of(store, arguments.session, run, arguments.evidence)
+    name, _, rest = arguments.evidence.partition("/")
+    found = _evidence_of(store, arguments.session, run, name.upper())
     if found is None:
         known = [e.evidence for _, _, e in store.events(arguments.session, run) if e.type == "evidence_added"]
-        raise UnknownName("evidence", arguments.evidence, known)
+        raise UnknownName("evidence", name, known)
+    if rest:
+        return _value(found, rest, settings)
     if arguments.output == "json":
         put(contract.as_json(found.model_dump(mode="json")))
     else:
         put(terminal.draw(evidence_document(found), width=columns(), color=colored(settings)))
+    return 0
+
+
+def _value(found: Evidence, rest: str, settings: Settings) -> int:
+    """Show what a citation names, whole."""
+    document = cited_value(found, rest)
+    if document is None:
+        raise UnknownName("row or field", rest, [row.key for row in found.rows])
+    put(terminal.draw(document, width=columns(), color=colored(settings)))
     return 0
 
 

@@ -107,3 +107,18 @@ class Scope(Frozen):
         if self.permitted is None:
             return True
         return namespace is not None and namespace in self.permitted
+
+
+def pointer(key: str, *path: str | int) -> str:
+    """JSON Pointer (RFC 6901) to a field of the row with that key."""
+    return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in (key, *path))
+
+
+def tokens_of(path: str) -> list[str]:
+    """The tokens of a JSON Pointer; none for the whole document."""
+    return [unescaped(token) for token in path.split("/")[1:]]
+
+
+def unescaped(token: str) -> str:
+    """One token of a JSON Pointer as the key it stands for."""
+    return token.replace("~1", "/").replace("~0", "~")

@@ -22,12 +22,17 @@ from tools.naming import ResourceRef as ResourceRef
 from tools.naming import Scope as Scope
 from tools.naming import canonical as canonical
 from tools.naming import digest_of as digest_of
+from tools.naming import pointer as pointer
+from tools.naming import tokens_of as tokens_of
+from tools.naming import unescaped as unescaped
 
 Mode: TypeAlias = Literal["incident", "propose", "apply"]
 Effect: TypeAlias = Literal["read", "draft", "write"]
 WireClass: TypeAlias = Literal["interactive", "bulk"]
 Trust: TypeAlias = Literal["structured", "text", "derived"]
 Status: TypeAlias = Literal["ok", "empty", "denied", "unavailable", "truncated", "failed"]
+UNREAD: tuple[Status, ...] = ("denied", "unavailable", "failed")
+"""Statuses of evidence for which nothing was read: no empty answer, and no count."""
 Source: TypeAlias = Literal["kubernetes", "prometheus", "derived"]
 
 
@@ -126,11 +131,6 @@ class Fact(Frozen):
     function: str
     """Id of a pure function in agent/analysis/functions.py."""
     inputs: tuple[EvidenceRef, ...]
-
-
-def pointer(key: str, *path: str | int) -> str:
-    """JSON Pointer (RFC 6901) to a field of the row with that key."""
-    return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in (key, *path))
 
 
 # --- named queries -----------------------------------------------------------------------------------------

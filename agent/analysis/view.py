@@ -18,6 +18,7 @@ from agent.analysis.functions import compute
 from agent.analysis.records import Record, Sample, owner_reference, reference_of
 from agent.types import Claim, Missing
 from tools import fields
+from tools.naming import tokens_of
 from tools.types import (
     Evidence,
     EvidenceRef,
@@ -297,7 +298,7 @@ def once_per_view(function: Callable[[View], T]) -> Callable[[View], T]:
 
 def resolve_in(rows: Mapping[str, JsonValue], path: str) -> JsonValue:
     """The value at a JSON Pointer into rows by key. Raises ValueError when nothing stands there."""
-    tokens = [t.replace("~1", "/").replace("~0", "~") for t in path.split("/")[1:]]
+    tokens = tokens_of(path)
     if not tokens or tokens[0] not in rows:
         raise ValueError(f"nothing at {path!r}")
     value: JsonValue = rows[tokens[0]]

@@ -16,8 +16,10 @@ from pydantic import ValidationError
 from agent.analysis import kinds, queries
 from agent.analysis.records import reference_of
 from agent.analysis.view import View, resolve_in
+from agent.citing import locate
 from tools import fields
 from tools.errors import Refused
+from tools.naming import tokens_of
 from tools.promql import inspect
 from tools.promql_reading import only_reads
 from tools.tenancy import TENANT_LABELS
@@ -38,8 +40,6 @@ _OTHER = "metrics"
 _MEASURED_STATUS = re.compile(r"\w*[rR]eplicas|conditions|phase|\w*Statuses|currentMetrics")
 """Fields of a status that say how an object fares."""
 _WORKLOAD_LABELS = {"Deployment": "deployment", "StatefulSet": "statefulset", "LeaderWorkerSet": "leaderworkerset"}
-_NUMBERED = re.compile(r"#([1-9]\d{0,5})(?:/(.+))?")
-"""A row by its number, as tables shown to a model name rows whose keys are long."""
 _DEPTH = 4
 """Facts made of facts, at most."""
 
@@ -95,19 +95,10 @@ class Channels:
         return iter((self._quoted(call, evidence, rest),))
 
     def _quoted(self, call: ToolCall, evidence: Evidence, rest: str) -> _Quoted:
-        """The row whose key `rest` begins with (the longest such key), or whose number, and the path behind it."""
-        best: tuple[int, Row, str] | None = None
-        if (numbered := _NUMBERED.fullmatch(rest)) and int(numbered[1]) <= len(evidence.rows):
-            best = (0, evidence.rows[int(numbered[1]) - 1], numbered[2] or "")
-        for row in evidence.rows:
-            for key in {row.key, pointer(row.key)[1:]}:
-                fits = rest == key or rest.startswith(f"{key}/")
-                if fits and (best is None or len(key) > best[0]):
-                    best = (len(key), row, rest[len(key) + 1 :])
-        if best is None:
+        located = locate(evidence, rest)
+        if located is None:
             raise Refused(f"{evidence.id} has no such row", hint="cite a row by its key as listed")
-        _, row, tail = best
-        path = tuple(token.replace("~1", "/").replace("~0", "~") for token in tail.split("/")) if tail else ()
+        row, path = located[0], tuple(tokens_of(located[1]))
         try:
             found = resolve_in({row.key: row.data}, pointer(row.key, *path))
         except ValueError:
@@ -141,7 +132,7 @@ class Channels:
             try:
                 ref = EvidenceRef.model_validate(item)
                 call, evidence = self._gathered[ref.evidence]
-                token, *path = [t.replace("~1", "/").replace("~0", "~") for t in ref.path.split("/")[1:]]
+                token, *path = tokens_of(ref.path)
                 row = next(row for row in evidence.rows if row.key == token)
             except (ValidationError, KeyError, ValueError, StopIteration):
                 continue

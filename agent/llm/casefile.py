@@ -32,28 +32,23 @@ def first_message(case: Case, *, causes: str, small: bool) -> str:
     """The first user message."""
     diagnosis = case.diagnosis
     lines = MAX_LINES // 2 if small else MAX_LINES
-    return (
-        load("case")
-        .render(
-            {
-                "question": soften(case.question) or "is anything wrong?",
-                "scope": soften(case.scope.asked),
-                "now": rfc3339(case.now),
-                "window": f"{case.intent.window / 3600:g} h",
-                "earlier": _earlier(case.earlier),
-                "findings": "\n".join(_finding(case, f) for f in diagnosis.findings[:lines]) or NONE,
-                "ruled_out": _lines(
-                    (f"{r.cause} on {r.subject}: {_claim(case, r.because)}" for r in diagnosis.ruled_out), lines
-                ),
-                "checked": _lines((_claim(case, c) for c in (*diagnosis.checked, *diagnosis.shown)), lines),
-                "missing": _lines((soften(f"{m.need}: {m.because}") for m in diagnosis.missing), lines),
-                "evidence": _index(case),
-                "queries": _queries(case),
-                "task": load(task_of(case)).render({"causes": causes} if not case.judged else {}),
-            }
-        )
-        .strip()
-    )
+    parts = {
+        "question": soften(case.question) or "is anything wrong?",
+        "scope": soften(case.scope.asked),
+        "now": rfc3339(case.now),
+        "window": f"{case.intent.window / 3600:g} h",
+        "earlier": _earlier(case.earlier),
+        "findings": "\n".join(_finding(case, f) for f in diagnosis.findings[:lines]) or NONE,
+        "ruled_out": _lines(
+            (f"{r.cause} on {r.subject}: {_claim(case, r.because)}" for r in diagnosis.ruled_out), lines
+        ),
+        "checked": _lines((_claim(case, c) for c in (*diagnosis.checked, *diagnosis.shown)), lines),
+        "missing": _lines((soften(f"{m.need}: {m.because}") for m in diagnosis.missing), lines),
+        "evidence": _index(case),
+        "queries": _queries(case),
+        "task": load(task_of(case)).render({"causes": causes} if not case.judged else {}),
+    }
+    return load("case").render(parts).strip()
 
 
 def _earlier(told: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from agent.llm.untrusted import cell, pointer_cell
 from tools import fields
+from tools.naming import tokens_of
 from tools.types import JsonObject
 
 GPU_WORDS = ("/gpu", "/mig-", "/shared-gpu", ".gpu")
@@ -307,7 +308,7 @@ def _dullness(path: str) -> tuple[bool, bool, int]:
 
 
 def _at(data: JsonObject, path: str) -> str:
-    tokens = [token.replace("~1", "/").replace("~0", "~") for token in path.split("/")[1:]]
+    tokens = tokens_of(path)
     node: JsonValue = data
     for token in tokens:
         node = fields.dig(node, int(token) if isinstance(node, list) and token.isdigit() else token)

@@ -5,12 +5,10 @@ Only where no cause judged at all (`--no-diagnosers`) does the model's own verdi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 from agent.llm.budget import Budget
 from agent.llm.memory import Alone, Memory
-from agent.llm.types import ChatPort
 from agent.types import Diagnosis, Finding, ModelUsage
 
 ALONE = {
@@ -22,36 +20,19 @@ ALONE = {
 UNJUDGED = "no check judged this: the verdict is the model's alone"
 
 
-class Concluder(Protocol):
-    """What is needed of a reasoner."""
-
-    @property
-    def port(self) -> ChatPort:
-        """The endpoint."""
-        ...
-
-    @property
-    def budget(self) -> Budget:
-        """Limits and price."""
-        ...
-
-    @property
-    def catalogue(self) -> Sequence[tuple[str, str]]:
-        """(id, title) of every cause."""
-        ...
-
-
-def concluded(diagnosis: Diagnosis, memory: Memory, by: Concluder) -> Diagnosis:
-    """The diagnosis with what the model adds."""
+def concluded(
+    diagnosis: Diagnosis, memory: Memory, *, model: str, budget: Budget, titles: Mapping[str, str]
+) -> Diagnosis:
+    """The diagnosis with what the model adds. `titles`: of every cause, by its id."""
     usage = diagnosis.usage
     if memory.requests:
         cost = ModelUsage(
-            model=by.port.model,
+            model=model,
             requests=memory.requests,
             input=memory.spent.input,
             output=memory.spent.output,
             counted=memory.spent.counted,
-            cost=by.budget.cost(memory.spent),
+            cost=budget.cost(memory.spent),
             removed=memory.removed,
             marked=memory.marked,
         )
@@ -68,12 +49,11 @@ def concluded(diagnosis: Diagnosis, memory: Memory, by: Concluder) -> Diagnosis:
             "usage": usage,
         }
     )
-    return _alone(added, memory.alone, by) if memory.alone is not None else added
+    return _alone(added, memory.alone, titles) if memory.alone is not None else added
 
 
-def _alone(diagnosis: Diagnosis, alone: Alone, by: Concluder) -> Diagnosis:
+def _alone(diagnosis: Diagnosis, alone: Alone, titles: Mapping[str, str]) -> Diagnosis:
     """The verdict of a model alone. It needs a cause of the catalogue, an object, and a statement that holds."""
-    titles = dict(by.catalogue)
     status = alone.status if diagnosis.explained else "inconclusive"
     update: dict[str, object] = {"notes": (*diagnosis.notes, UNJUDGED), "status": status}
     if status == "found":

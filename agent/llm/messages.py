@@ -53,9 +53,12 @@ class Room:
 
 def size_of(messages: list[Message], tools: list[ToolSchema]) -> int:
     """Tokens of a request, estimated as UTF-8 bytes / 4 plus a little for each message."""
-    words = [m.content + "".join(call.name + call.arguments for call in m.calls) for m in messages]
     schemas = "".join(f"{t.name}{t.description}{canonical(t.parameters).decode()}" for t in tools)
-    return sum(tokens(text) + OVERHEAD for text in words) + tokens(schemas)
+    return sum(map(_words, messages)) + tokens(schemas)
+
+
+def _words(message: Message) -> int:
+    return tokens(message.content + "".join(call.name + call.arguments for call in message.calls)) + OVERHEAD
 
 
 def build(case: Case, memory: Memory, tools: list[ToolSchema], room: Room, *, causes: str, why: str) -> list[Message]:
@@ -66,27 +69,30 @@ def build(case: Case, memory: Memory, tools: list[ToolSchema], room: Room, *, ca
     ]
     last = ("answer", why) if why else ("again", memory.nudge)
     closing = [Message(role="user", content=load(last[0]).render({"why": last[1]}).strip())] if last[1] else []
-    full = len(memory.turns)
-    while True:
-        shown = len(memory.turns) - full
-        history = [
-            message
-            for number, turn in enumerate(memory.turns)
-            for message in _turn(case, _with_hypotheses(turn.asked, memory, number), room, short=number < shown)
-        ]
-        messages = [*opening, *history, *closing]
-        size = size_of(messages, tools)
-        if full == 0 or size <= (room.compact_at if full > 1 else room.most):
-            return messages
-        full -= 1
+    turns = _hypotheses_once(memory)
+    whole = [_turn(case, asked, room, short=False) for asked in turns]
+    brief = [_turn(case, asked, room, short=True) for asked in turns]
+    fixed = size_of([*opening, *closing], tools)
+    for short in range(len(turns) + 1):
+        history = [*brief[:short], *whole[short:]]
+        size = fixed + sum(_words(message) for turn in history for message in turn)
+        if size <= (room.compact_at if len(turns) - short > 1 else room.most):
+            break
+    return [*opening, *(message for turn in history for message in turn), *closing]
 
 
-def _with_hypotheses(asked: tuple[Asked, ...], memory: Memory, number: int) -> tuple[Asked, ...]:
-    """The calls of a turn, the list of hypotheses being shown once, as it stands, where it was last set."""
+def _hypotheses_once(memory: Memory) -> list[tuple[Asked, ...]]:
+    """The calls of each turn, the list of hypotheses shown as it stands now, and only where it was last set."""
     last = max((n for n, turn in enumerate(memory.turns) if any(a.name == HYPOTHESES for a in turn.asked)), default=-1)
-    listed = {"list": [hypothesis.model_dump(mode="json") for hypothesis in memory.hypotheses]}
-    now = canonical(listed if number == last else {"list": []}).decode()
-    return tuple(a.model_copy(update={"arguments": now}) if a.name == HYPOTHESES else a for a in asked)
+    now = canonical({"list": [hypothesis.model_dump(mode="json") for hypothesis in memory.hypotheses]}).decode()
+    empty = canonical({"list": []}).decode()
+
+    def shown(asked: Asked, number: int) -> Asked:
+        if asked.name != HYPOTHESES:
+            return asked
+        return asked.model_copy(update={"arguments": now if number == last else empty})
+
+    return [tuple(shown(asked, number) for asked in turn.asked) for number, turn in enumerate(memory.turns)]
 
 
 def _turn(case: Case, asked: tuple[Asked, ...], room: Room, *, short: bool) -> list[Message]:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from agent import grounding
 from agent.analysis.records import reference_of
+from agent.grounding import claims as grounding
 from agent.links import strip
 from agent.llm import calls as parsing
 from agent.llm.limits import MAX_REASKS

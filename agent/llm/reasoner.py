@@ -67,9 +67,11 @@ class LanguageModel:
         tools = offered(case.tools, alone=not case.judged, small=self.room.small)
         causes = causes_of(self.catalogue)
         request = messages.build(case, memory, tools, self.room, causes=causes, why="")
-        if why := limits.closing(memory, self.budget, case.meter, messages.size_of(request, tools)):
+        size = messages.size_of(request, tools)
+        if why := limits.closing(memory, self.budget, case.meter, size):
             request = messages.build(case, memory, tools, self.room, causes=causes, why=why)
-        size, last = messages.size_of(request, tools), why or memory.nudge
+            size = messages.size_of(request, tools)
+        last = why or memory.nudge
         if stop := limits.stop(memory, self.budget, case.meter, self.hour, size, room=self.room.most):
             return _over(memory, stop, case)
         memory = memory.model_copy(update={"nudge": ""})
@@ -144,7 +146,13 @@ class LanguageModel:
 
     def conclude(self, diagnosis: Diagnosis, state: JsonObject) -> Diagnosis:
         """The judged diagnosis with the checked statements of the model, or a note why there are none."""
-        return concluded(diagnosis, Memory.model_validate(state) if state else Memory(), self)
+        return concluded(
+            diagnosis,
+            Memory.model_validate(state) if state else Memory(),
+            model=self.port.model,
+            budget=self.budget,
+            titles=dict(self.catalogue),
+        )
 
 
 def _over(memory: Memory, why: str, case: Case) -> Step:

@@ -3,7 +3,7 @@
 Rules: deterministic and never above its size; one line a row; what others wrote only through agent/llm/untrusted.py,
 under a label; a status that is not ok can never be taken for an empty answer. A row is cited as `E12/<key>` or
 `E12/<key>/<path>`; `<key>` is the row's own key, the short form under a namespace heading, or `#n`, the n-th row
-(evidence never changes, so neither does n); `locate` resolves all three.
+(evidence never changes, so neither does n); agent/citing.py resolves all three.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from agent.analysis.queries import CATALOGUE
+from agent.citing import find
 from agent.diagnosers import load
 from agent.llm.columns import span
 from agent.llm.entries import LABEL, Body, Entry, body_of, shown_key, whole
 from agent.llm.untrusted import pointer_cell, quoted, soften
 from agent.types import Query
 from tools.limits import MODEL_BYTES, MODEL_ROWS
-from tools.types import Evidence, NamedQuery, Row
+from tools.types import Evidence, NamedQuery, Row, tokens_of
 
 Names = Mapping[str, NamedQuery]
 """The catalogue by PromQL text, so that a table can say a query's name and unit instead of its text."""
 QUERY = 160
 """Characters of a query in a header."""
-INDEX_BYTES = 1_600
-"""Bytes of the index of a run's evidence in the first request."""
 _TAIL = 220
 """Bytes kept free for the line that says what was left out."""
 _REFINE = {
@@ -177,41 +176,10 @@ def _fit(text: str, size: int) -> str:
 # --- citing ------------------------------------------------------------------------------------------------------
 
 
-def find(evidence: Evidence, key: str) -> Row | None:
-    """The row that `key` names: its own key, `#n`, or its short form where only one row has it."""
-    wanted = key.strip()
-    if wanted.startswith("#") and wanted[1:].isdecimal() and len(wanted) <= 9:
-        number = int(wanted[1:])
-        return evidence.rows[number - 1] if 1 <= number <= len(evidence.rows) else None
-    short = []
-    for row in evidence.rows:
-        if row.key == wanted:
-            return row
-        if (row.namespace and row.key == f"{row.namespace}/{wanted}") or (
-            wanted[:1] == "{" and soften(row.key) == wanted
-        ):
-            short.append(row)
-    return short[0] if len(short) == 1 else None
-
-
-def locate(evidence: Evidence, rest: str) -> tuple[Row, str] | None:
-    """What follows `E12/` in a citation, as (row, JSON Pointer within the row); None when no row is named.
-
-    Keys and paths both hold slashes: the longest key wins.
-    """
-    tokens = rest.strip().strip("/").split("/")
-    for length in range(len(tokens), 0, -1):
-        row = find(evidence, "/".join(tokens[:length]))
-        if row is not None:
-            below = tokens[length:]
-            return row, "".join(f"/{token}" for token in below)
-    return None
-
-
 def cited(evidence: Evidence, path: str) -> str:
     """A reference of our own claims as a model would cite it: `E12/#3/value` for a series with a long key."""
     tokens = path.split("/")[1:]
-    key = tokens[0].replace("~1", "/").replace("~0", "~") if tokens else ""
+    key = tokens_of(path)[0] if tokens else ""
     row = next((row for row in evidence.rows if row.key == key), None)
     if row is None:
         return evidence.id
@@ -229,35 +197,3 @@ def one_line(evidence: Evidence, *, names: Names | None = None) -> str:
     asked = _asked(evidence, names)[:100]
     said = f"{evidence.id} {evidence.tool} · {asked} · {state}{why}, {len(evidence.rows)} rows"
     return f"{said}; show_evidence id={evidence.id}"
-
-
-def index(found: Sequence[Evidence], *, names: Names | None = None, size: int = INDEX_BYTES) -> str:
-    """All evidence of a run, one line each under its tool, in at most `size` bytes; those left out are counted."""
-    groups: dict[str, list[Evidence]] = {}
-    for evidence in found:
-        groups.setdefault(evidence.tool, []).append(evidence)
-    ordered = [(tool, one) for tool in sorted(groups, key=lambda t: (t == "derive", t)) for one in groups[tool]]
-    lines: list[str] = []
-    used, tool = 0, ""
-    for number, (name, evidence) in enumerate(ordered):
-        new = ([f"{name}:"] if name != tool else []) + [_indexed(evidence, names)]
-        cost = sum(len(line.encode()) + 1 for line in new)
-        if used + cost > size - 60:
-            lines.append(f"… {len(ordered) - number} more; show_evidence id=E1 … shows any by its id")
-            break
-        lines += new
-        used += cost
-        tool = name
-    return _fit("\n".join(lines), size)
-
-
-def _indexed(evidence: Evidence, names: Names | None) -> str:
-    what = _asked(evidence, names).removeprefix("kubectl get ").removeprefix("kubectl ").replace(" -A", "")
-    if evidence.trust == "derived":
-        what = what.partition(": ")[2] or what
-        value = evidence.rows[0].data.get("value") if evidence.rows else None
-        amount = f" = {value:.4g}" if isinstance(value, int | float) else ""
-        return f"{evidence.id} {what[:60]}{amount}"
-    if evidence.usable:
-        return f"{evidence.id} {what[:60]} {len(evidence.rows)}"
-    return f"{evidence.id} {what[:50]} {evidence.status.upper()}: {soften(evidence.detail)[:50]}"

@@ -26,13 +26,17 @@ SPARED = ("playbook",)
 """Reasoners whose narrative only repeats the findings: it is shown where there are none."""
 
 
+def not_understood(diagnosis: Diagnosis) -> str:
+    """What stands above an answer to a question that was not understood, or that is none of ours."""
+    return f"{diagnosis.beyond} Here is how things stand." if diagnosis.beyond else NOT_UNDERSTOOD
+
+
 def answer(diagnosis: Diagnosis) -> Document:
     """The whole answer."""
     document = Document()
     if not diagnosis.understood:
-        document.add(Span(NOT_UNDERSTOOD, "warn"))
-    for line in diagnosis.explained:  # each says whose words they are: one could be worded like a check's
-        _below(document, "✎ the model says", [claimed(_plain(line))])
+        document.add(Span(not_understood(diagnosis), "warn"))
+    _told_by_model(document, diagnosis, hearsay=False)
     if not diagnosis.findings:
         lead = "? " if diagnosis.status == "inconclusive" else "○ "
         document.head(Span(diagnosis.narrative or diagnosis.status, "strong"), lead=lead)
@@ -43,6 +47,7 @@ def answer(diagnosis: Diagnosis) -> Document:
         ours = [r for r in diagnosis.ruled_out if _about(r, finding) and _key(r) not in told]
         told |= {_key(entry) for entry in ours}
         _finding(document, finding, ours)
+    _told_by_model(document, diagnosis, hearsay=True)
     rest = [r for r in diagnosis.ruled_out if _key(r) not in told]
     _below(document, "○ ruled out", (_excluded(r, subject=True) for r in rest))
     for number, line in enumerate(diagnosis.shown):
@@ -59,6 +64,17 @@ def answer(diagnosis: Diagnosis) -> Document:
         document.add(Span(f"proposal {draft}, a draft: nothing is changed (proposals show {draft})"), lead="→ ")
     document.add(Span(_spent(diagnosis), "muted"))
     return document
+
+
+def _told_by_model(document: Document, diagnosis: Diagnosis, *, hearsay: bool) -> None:
+    """Its statements; those that rest only on what others wrote stand below the findings, whatever they say.
+
+    Each line says whose words it holds: one could be worded like a check's.
+    """
+    label = "✎ model, from logs" if hearsay else "✎ the model says"
+    for line in diagnosis.explained:
+        if line.hearsay is hearsay:
+            _below(document, label, [claimed(_plain(line))])
 
 
 def _plain(claim: Claim) -> Claim:

@@ -48,6 +48,8 @@ class Line:
     tail: tuple[Span, ...] = ()
     heading: bool = False
     """Opens a part of the answer (a finding)."""
+    whole: bool = False
+    """Never wrapped or cut, so that it can be copied: a query, a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,10 @@ class Document:
     def add(self, *spans: Span, lead: str = "", indent: int = 0, hang: int = 0) -> None:
         """Append a line."""
         self.blocks.append(Line(spans, lead, indent, hang))
+
+    def whole(self, *spans: Span) -> None:
+        """Append a line that is copied rather than read."""
+        self.blocks.append(Line(spans, whole=True))
 
     def head(self, *spans: Span, lead: str, tail: Iterable[Span] = ()) -> None:
         """Append the line that opens a part."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+from agent.analysis.view import resolve_in
+from agent.citing import locate
 from agent.render.document import Document, Role, Span
 from tools.fields import rfc3339
-from tools.types import Evidence
+from tools.types import Evidence, pointer, tokens_of
 
 MAX_ROWS = 200
 """Rows shown; the rest is counted and stands in -o json."""
@@ -16,7 +18,7 @@ _TELLING: dict[str, Role] = {"ok": "ok", "empty": "ok"}
 def evidence(item: Evidence, *, rows: int = MAX_ROWS) -> Document:
     """What was asked, how it ended, and the rows."""
     document = Document()
-    document.head(Span(item.id, "cause"), Span("  "), Span(item.query, "strong"), lead="")
+    document.whole(Span(item.id, "cause"), Span("  "), Span(item.query, "strong"))
     status = Span(item.status, _TELLING.get(item.status, "warn"))
     counted = f" · {item.source} · {item.trust} · {len(item.rows)} rows · {rfc3339(item.observed_at)}"
     document.add(status, Span(counted, "muted"), indent=2)
@@ -35,4 +37,21 @@ def evidence(item: Evidence, *, rows: int = MAX_ROWS) -> Document:
         document.table(("key", "data"), body)
     if len(item.rows) > len(shown):
         document.add(Span(f"and {len(item.rows) - len(shown)} more rows (-o json shows all)", "muted"))
+    return document
+
+
+def cited_value(item: Evidence, rest: str) -> Document | None:
+    """What stands at `row key/path` of a citation, whole; None where it names nothing there."""
+    located = locate(item, rest)
+    if located is None:
+        return None
+    row, path = located
+    try:
+        value = resolve_in({row.key: row.data}, pointer(row.key, *tokens_of(path))) if path else row.data
+    except ValueError:
+        return None
+    document = Document()
+    document.head(Span(f"{item.id}/{row.key}{path}", "cite"), lead="")
+    for line in json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True).splitlines():
+        document.whole(Span(line))
     return document

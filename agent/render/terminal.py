@@ -71,6 +71,8 @@ def _words(spans: Sequence[Span], room: int) -> list[tuple[str, Role]]:
 
 
 def _line(line: Line, columns: int, *, color: bool) -> list[str]:
+    if line.whole:
+        return ["".join(_paint(span.text, span.role, color=color) for span in line.spans)]
     lead = " " * line.indent + line.lead
     hang = min(line.hang or width_of(lead), columns // 2)
     rows: list[str] = []

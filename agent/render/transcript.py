@@ -28,7 +28,7 @@ def listing(rows: Sequence[tuple[SessionRow, Ending]]) -> Document:
     """Sessions and how they stand; what is unfinished or waits can be resumed."""
     document = Document()
     cells = [(r.id, rfc3339(r.started), str(r.runs), how, r.cluster, r.question or "(every cause)") for r, how in rows]
-    head = ("SESSION", "STARTED", "RUNS", "LAST RUN", "CLUSTER", "QUESTION")
+    head = ("SESSION", "STARTED (ITS CLOCK)", "RUNS", "LAST RUN", "CLUSTER", "LAST QUESTION")
     document.table(head, [[Span(cell) for cell in row] for row in cells])
     return document
 
@@ -36,7 +36,8 @@ def listing(rows: Sequence[tuple[SessionRow, Ending]]) -> Document:
 def document(session: str, cluster: str, turns: Sequence[Turn]) -> Document:
     """The session, run by run."""
     made = Document()
-    made.head(Span(f"Session {session}", "strong"), lead="")
+    title = next((turn.question for turn in turns if turn.question), "every cause")
+    made.head(Span(f"Session {session}: {title}", "strong"), lead="")
     made.add(Span(f"{cluster} · {len(turns)} run{'' if len(turns) == 1 else 's'}"))
     for turn in turns:
         made.head(Span(f"Run {turn.run}: "), Span(turn.question or "(every cause)", "strong"), lead="")

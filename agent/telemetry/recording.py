@@ -23,7 +23,7 @@ from agent.telemetry.content import Content
 from agent.telemetry.traced import TracedChat
 from tools import registry
 from tools.redact import Redactor
-from tools.types import Evidence, Scope, ToolCall
+from tools.types import UNREAD, Evidence, Scope, ToolCall
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from agent.telemetry.sdk import OpenSpan, Sdk, Value
 
 WORKFLOW = "plumbline"
-FAILED = ("denied", "unavailable", "failed")
-"""Statuses of evidence that make a tool call an error; they are its error.type."""
 _NAME = re.compile(r"[\w.:/@+\-]{1,100}", re.ASCII)
 
 
@@ -293,7 +291,7 @@ class _Tool(telemetry.Tool):
     def brought(self, evidence: Evidence) -> None:
         """See Tool.brought."""
         with self._open.owner.safely():
-            if evidence.status in FAILED:
+            if evidence.status in UNREAD:
                 self._open.error = evidence.status
             self._open.content(names.TOOL_CALL_RESULT, lambda content: content.result(evidence))
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from agent.store import DraftRow
 from evals.world.model import World
 from tools import fields
+from tools.naming import tokens_of, unescaped
 from tools.types import Evidence, Row
 
 _TOLD = ("logs", "events", "alerts")
@@ -67,7 +68,7 @@ def _cited(
     found = evidence.get(name)
     if found is None:
         return
-    plain = rest.replace("~1", "/").replace("~0", "~")
+    plain = unescaped(rest)
     head, _, tail = plain.partition("/")
     if head[:1] == "#" and head[1:].isdigit() and 0 < int(head[1:]) <= len(found.rows):
         yield from _channels(found, found.rows[int(head[1:]) - 1], tail, evidence, draft, pods, DEPTH)
@@ -90,7 +91,7 @@ def _channels(
     if found.trust == "derived":
         for ref in fields.items(row.data, "inputs") if depth else ():
             source = evidence.get(fields.text(ref, "evidence"))
-            key = fields.text(ref, "path").split("/")[1].replace("~1", "/").replace("~0", "~")
+            key = tokens_of(fields.text(ref, "path"))[0]
             for one in source.rows if source else ():
                 if one.key == key and source is not None:
                     inner = fields.text(ref, "path").partition("/")[2].partition("/")[2]

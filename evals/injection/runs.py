@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from agent.app import App
-from agent.grounding import TEXT_ONLY
+from agent.grounding.claims import TEXT_ONLY
 from agent.llm.reasoner import LanguageModel
 from agent.llm.types import ChatPort, Message, OnSend, OnText, Reply, ToolSchema
 from agent.settings import Settings

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from evals import alone
 from evals.servers.model.script import ChatRequest, ScriptedCall, ScriptedReply
 from evals.transcript import Result, SeenCase, SeenFinding, Statement, read_case, results
+from tools.naming import unescaped
 from tools.types import JsonObject
 
 ANSWER, HYPOTHESES, SHOW = "answer", "hypotheses", "show_evidence"
@@ -91,7 +92,7 @@ def open_first(finding: SeenFinding) -> ScriptedCall | None:
     if not cites:
         return None
     name, _, rest = cites[0].partition("/")
-    row = _FIELD.split(rest)[0].replace("~1", "/").replace("~0", "~")
+    row = unescaped(_FIELD.split(rest)[0])
     return call(SHOW, id=name, match=row)
 
 

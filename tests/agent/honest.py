@@ -45,7 +45,7 @@ HONEST: dict[str, tuple[tuple[str, str], ...]] = {
         ("Throughput-wise the fleet is healthy: research workloads hover between 78% and 96% while "
          "interactive notebooks idle around 14%.", "@busy"),
         ("Switching the metric to queue depth (vllm:num_requests_waiting) or in-flight requests would let "
-         "chat-70b scale in off-hours and free up to 12 GPUs.", "@waiting, @hpas"),
+         "chat-70b scale in during off-hours.", "@waiting, @hpas"),
         ("chat-70b occupies gpu-0 through gpu-2 entirely.", "@pods"),
         ("Power draw corroborates this: ~260 W vs. ~366 W for chat-8b.", "@power"),
         ("Namespace search owns ten serving pods; namespace research owns seven.", "@pods, @busy"),

@@ -171,7 +171,7 @@ async def test_an_export_holds_questions_answers_queries_and_audit_heads(opened:
         body = json.loads(await text_of(session, "/export json"))
         heads = [app.store.notes(session.id, run)["audit_head"] for run in (1, 2)]
     headings = [line for line in text.splitlines() if line.startswith("### ")]
-    assert headings[0] == f"### Session {session.id}"
+    assert headings[0] == f"### Session {session.id}: why are team search's H100s half idle?"
     assert headings[1] == f"### Run 1: {QUESTION}"
     assert headings[2].startswith("### **U13**")
     assert all(head in text for head in heads)

@@ -263,3 +263,24 @@ def reads_everything(text: str) -> None:
 
 test_any_text = settings(max_examples=300)(given(ANY_TEXT)(reads_everything))
 test_any_text_in_full = pytest.mark.prove(settings(max_examples=20_000)(given(ANY_TEXT)(reads_everything)))
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["what does XID 79 mean?", "list the pods in search", "how many H100s do we have?", "what is the TTFT of chat-70b?",
+     "propose a change", "scale chat-70b to 4", "please restart the gateway", "show me all nodes"],
+)  # fmt: skip
+def test_what_is_read_and_not_answered_says_so(question: str) -> None:
+    parsed = parse(question)
+    assert not parsed.understood
+    assert parsed.beyond.endswith((".", "`."))
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["what changed in the last 6 hours?", "who scaled chat-70b?", "why is TTFT up?", "which pods are pending?",
+     "how many GPUs are free?", "any XID errors?", "is the rollout stuck?", "show me the changes of chat-70b",
+     "stopped pods?", "what is wrong with the latency of chat-70b?"],
+)  # fmt: skip
+def test_what_is_answered_is_not_turned_away(question: str) -> None:
+    assert parse(question).beyond == ""

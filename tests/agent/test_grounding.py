@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from agent.citations import Checker
-from agent.grounding import (
+from agent.grounding.claims import (
     MAX_CHARACTERS,
     MAX_CLAIMS,
     NO_CAUSE,
+    NO_EVIDENCE,
     NO_NAME,
     NO_NUMBER,
     TEXT_ONLY,
+    TEXT_TOO,
     Dispute,
     Grounded,
     Known,
@@ -28,7 +30,6 @@ from agent.grounding import (
     ground_disputes,
     known,
     products,
-    questions,
 )
 from agent.types import Diagnosis
 from evals.once import record
@@ -175,7 +176,21 @@ FALSE = (
     ("ml/ledger is idle", "E1", f"{NO_NAME} is idle"),
     ("vllm:no_such_metric is high", "E2", f"{NO_NAME} is high"),
     ("the A100s of gpu-0 are slow", "E3", f"the {NO_NAME} of gpu-0 are slow"),
-    ("it is U35, not D99", "E1", f"it is {NO_CAUSE}, not {NO_CAUSE}"),
+    ("the pods suffer from U35, not D99", "E1", f"the pods suffer from {NO_CAUSE}, not {NO_CAUSE}"),
+    ("the payments service is down", "E1", f"the {NO_NAME} service is down"),
+    ("Deployment billing crashed", "E1", f"Deployment {NO_NAME} crashed"),
+    ("user alice drained gpu-0", "E3", f"user {NO_NAME} drained gpu-0"),
+    ("Ⅷ pods wait", "E1", f"{NO_NUMBER} pods wait"),
+    ("九十七 pods wait", "E1", f"{NO_NUMBER} pods wait"),
+    ("٤ of 12 pods wait", "E1", f"{NO_NUMBER} of 12 pods wait"),
+    ("web-2 is ½ busy", "E2", f"web-2 is {NO_NUMBER} busy"),
+    ("a hundred pods wait", "E1", f"a {NO_NUMBER} pods wait"),
+    ("two hundred pods wait", "E1", f"{NO_NUMBER} hundred pods wait"),
+    ("hundreds of pods wait", "E1", f"{NO_NUMBER} of pods wait"),
+    ("the pods were restarted twice", "E1", f"the pods were restarted {NO_NUMBER}"),
+    ("1500 pods wait", "E7", f"{NO_NUMBER} pods wait"),
+    ("1500 GPUs idle", "E7", f"{NO_NUMBER} GPUs idle"),
+    ("the pods wait, see E42", "E1", f"the pods wait, see {NO_EVIDENCE}"),
     ("the image is v9.9.9", "E1", f"the image is {NO_NAME}"),
 )
 
@@ -204,8 +219,38 @@ def test_logs_alone_are_named_as_such() -> None:
     assert left("worker-7 ran out of memory after 4321 steps", "E4") == (
         f"worker-7 ran out of memory after 4321 steps{TEXT_ONLY}"
     )
-    assert not left("worker-7 ran out of memory on gpu-0", "E4", "E3").endswith(TEXT_ONLY)
+    assert left("worker-7 ran out of memory on gpu-0", "E4", "E3") == f"worker-7 ran out of memory on gpu-0{TEXT_TOO}"
     assert "a.example" not in left("see https://a.example/x and a.example", "E4")
+
+
+def test_what_only_others_wrote_comes_last() -> None:
+    said = [Said(text="worker-7 ran out of memory", cites=("E4",)), Said(text="web-0 runs on gpu-0", cites=("E1",))]
+    assert [claim.hearsay for claim in ground(said, lookup, KNOWN).claims] == [False, True]
+
+
+def test_a_statement_of_which_nothing_is_left_is_left_out() -> None:
+    found = say("It is U35, not D99.", "E1")
+    assert (found.claims, found.removed) == ((), 1)
+
+
+def test_numbers_of_other_scripts_are_read() -> None:
+    for text, plain in (("٣ of ١٢ pods", "3 of 12 pods"), ("Ⅲ pods", "3 pods"), ("３ pods", "3 pods")):
+        assert left(f"{text} are Pending", "E1") == f"{plain} are Pending"
+
+
+def test_hostile_statements_over_many_rows_take_little_time() -> None:
+    """Names made of parts that stand in the rows, but not so, and amounts that no row has."""
+    rows = {f"web-{n // 10}-{n % 10:05d}": float(n) for n in range(10_000)}
+    big = series("E1", rows)
+    part = "-".join(f"web-{n}" for n in range(12))
+    words_ = [f"{part}-{n}-web/web-{n}:web-{n}_web-{n}-ing-ed 1{n:05d}.5" for n in range(20)]
+    said = [Said(text=" ".join(words_[n % 20 :])[:MAX_CHARACTERS], cites=("E1",)) for n in range(20)]
+    begun = time.process_time()
+    ground([Said(text="the pods run", cites=("E1",))], lambda _: big, KNOWN)
+    once = time.process_time() - begun
+    begun = time.process_time()
+    ground(said, lambda _: big, KNOWN)
+    assert time.process_time() - begun < 2 * once + 1.0
 
 
 def test_a_disagreement_needs_a_finding_and_more_than_text() -> None:
@@ -241,11 +286,6 @@ def test_what_the_diagnosis_says_may_be_said_again() -> None:
     shelf = {"E4": listed(), "E1": SHELF["E1"]}
     assert ground(said, lambda name: shelf[name], may).claims[0].text == said[0].text
     assert products(SHELF.values()) == frozenset({"h100"})
-
-
-def test_questions_hold_no_links() -> None:
-    asked = questions(["what about web-0?\n", "see https://a.example?", "", "what about web-0?", *map(str, range(9))])
-    assert asked == ("what about web-0?", "0", "1", "2")
 
 
 def test_an_answer_has_bounds() -> None:

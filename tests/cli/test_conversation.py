@@ -91,7 +91,7 @@ def test_an_export_goes_to_a_new_file_only(plumbline: Command, tmp_path: Path) -
     done = plumbline("sessions", "export", session, "--out", str(file))
     assert (done.code, done.out) == (0, "")
     text = file.read_text()
-    assert text.startswith(f"### Session {session}\n")
+    assert text.startswith(f"### Session {session}: is everything all right?\n")
     assert file.stat().st_mode & 0o777 == 0o600
     assert not UNSAFE.search(text)
     assert plumbline("sessions", "export", session).out == text

@@ -19,7 +19,7 @@ from tools.types import Evidence
 
 def everything_shown(evidence: Evidence) -> list[str]:
     """Every page of a table, and every row whole."""
-    shown = [tables.one_line(evidence), tables.index([evidence])]
+    shown = [tables.one_line(evidence)]
     after = ""
     for _ in range(50):
         page = tables.render(evidence, after=after, size=2048)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.grounding import Dispute, Known, Said, ground, ground_disputes, questions
+from agent.grounding.claims import Dispute, Known, Said, ground, ground_disputes
 from agent.links import strip
 from agent.render import markdown, terminal
 from agent.render.answer import answer
@@ -129,7 +129,6 @@ def said_by_model(text: str) -> Diagnosis:
         explained=grounded.claims,
         disputed=disputed,
         notes=grounded.notes,
-        asked=questions([f"what about {text}?", text]),
     )
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from agent import grounding
 from agent.citations import Lookup
+from agent.grounding import claims as grounding
 from agent.llm import casefile, columns, entries, tables, untrusted
 from agent.types import Claim
 from evals import once, personas

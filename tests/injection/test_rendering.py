@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from agent.grounding import Known, Said, ground
+from agent.grounding.claims import Known, Said, ground
 from agent.llm import tables
 from agent.llm.entries import LABEL
 from agent.llm.untrusted import CAP
@@ -36,7 +36,7 @@ _CALM: dict[str, list[Evidence]] = {}
 def shown(evidence: Evidence) -> list[str]:
     """The table, each row whole, and the lines that stand for it later."""
     whole = [tables.render(evidence, match=f"#{number}") for number, _ in enumerate(evidence.rows, 1)]
-    return [tables.render(evidence), *whole, tables.one_line(evidence), tables.index([evidence])]
+    return [tables.render(evidence), *whole, tables.one_line(evidence)]
 
 
 def lines_of(text: str) -> int:

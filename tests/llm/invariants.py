@@ -19,6 +19,7 @@ from tests.llm.adversary import MAX_STEPS, Outcome, Setting
 from tests.llm.recording_ports import FOREIGN, PODS_OF, RESOURCES, SECRET, Asked, Audited
 from tests.llm.sequence_words import HOST, MARK
 from tools import fields, registry
+from tools.naming import tokens_of
 from tools.policy import default_policy
 from tools.promql_tree import nodes, read
 from tools.types import CallScope, Evidence, JsonObject, ToolCall
@@ -238,7 +239,7 @@ def _channels(cite: str, target: str, outcome: Outcome) -> Iterator[tuple[str, b
         path = rest[len(row.key) + 1 :].split("/") if rest else []
         if found.trust == "derived":
             for ref in fields.items(row.data, "inputs"):
-                token = fields.text(ref, "path").split("/")[1].replace("~1", "/").replace("~0", "~")
+                token = tokens_of(fields.text(ref, "path"))[0]
                 yield from _channels(f"{fields.text(ref, 'evidence')}/{token}", target, outcome)
         else:
             yield from _channel(call, found, row.data, path, target)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.citing import find
 from agent.llm import tables
 from tests.llm.test_tables import evidence, lines
 from tools.types import JsonObject, Row, Trust
@@ -47,10 +48,10 @@ def test_any_rows_in_full(rows: list[tuple[str, JsonObject]], family: str, match
 def _renders(rows: list[tuple[str, JsonObject]], family: str, match: str) -> None:
     trust: Trust = "derived" if family == "derived" else "structured"
     found = evidence([Row(key=key, namespace=key, data=data) for key, data in rows], family=family, trust=trust)
-    for text in (tables.render(found), tables.render(found, match=match, after=match), tables.index([found])):
+    for text in (tables.render(found), tables.render(found, match=match, after=match)):
         assert len(text.encode()) <= 8192
         assert not re.search(r"[<>`\\]|\[E\d|://", text), text
         assert all(line.isprintable() for line in lines(text))
     for number in range(1, len(rows) + 1):
         assert tables.render(found, match=f"#{number}").startswith("E12 ")
-        assert tables.find(found, f"#{number}") is found.rows[number - 1]
+        assert find(found, f"#{number}") is found.rows[number - 1]

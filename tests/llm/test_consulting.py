@@ -271,6 +271,20 @@ async def test_a_secret_in_arguments_is_not_kept() -> None:
     assert "hunter2" not in str(step.state)
 
 
+async def test_a_secret_in_a_hypothesis_or_in_what_is_looked_for_is_not_kept() -> None:
+    thought: JsonObject = {"cause": "hunter2", "supports": ["E4/hunter2"], "next_test": "look for hunter2"}
+    desk = Desk()
+    port = Canned(
+        calling(called("hypotheses", {"list": [thought]})),
+        calling(called("show_evidence", {"id": "E4", "match": "hunter2", "after": "hunter2"})),
+    )
+    steps = await consulted(port, case(desk), case(desk))
+    assert memory(steps[0]).hypotheses[0].cause == "‹redacted›"
+    assert memory(steps[1]).turns[1].asked[0].match == "‹redacted›"
+    assert "hunter2" not in str([step.state for step in steps])
+    assert "hunter2" not in str(desk.audited)
+
+
 # --- the size of requests ----------------------------------------------------------------------------------
 
 

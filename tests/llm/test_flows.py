@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.app import App
-from agent.events import Answered, Asked, Cancelled, Degraded, Event, Failed, ModelAsked
+from agent.events import Answered, Asked, CallStarted, Cancelled, Degraded, Event, Failed, ModelAsked
 from agent.session import Session
 from agent.types import Diagnosis
 from evals import personas
@@ -321,6 +321,35 @@ async def _until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_a_resume_gives_back_none_of_the_calls_a_run_has_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled and resumed, a question still makes no more calls for a model than its budget."""
+    monkeypatch.setattr("agent.session.MODEL_BUDGET", Budget(calls=3, seconds=120.0))
+    digging = Digging()
+    async with (
+        serving_model(Then(digging, 2, Fixed(ScriptedReply(wire=Wire(hang=True))))) as server,
+        opening("hpa-cpu", tmp_path, settings=named(server)) as (app, _),
+    ):
+        session = await app.session()
+        first = await _cancelled_in(session, server, request=3)
+        server.script = digging
+        again = await app.session(session_id=session.id)
+        rest = await heard(again.resume())
+    assert _dug(first) == 2
+    assert _dug([*first, *rest]) == 3
+    last = rest[-1]
+    assert isinstance(last, Answered)
+    assert "all 3 calls of this question are used" in str(last.diagnosis.notes)
+
+
+def _dug(events: list[Event]) -> int:
+    """Reads that the model asked for and that were made."""
+    return sum(
+        event.tool == "list_events" and "gpu-" in event.query for event in events if isinstance(event, CallStarted)
+    )
+
+
 # --- what is kept ------------------------------------------------------------------------------------------
 
 
@@ -351,6 +380,23 @@ async def test_each_request_is_audited_before_and_after(tmp_path: Path) -> None:
     numbers = [body["request"] for _, body in ours if isinstance(body, dict)]
     assert numbers == [n for n in range(1, count + 1) for _ in range(2)]
     assert all(isinstance(body, dict) and body["digest"] for _, body in ours)
+
+
+async def test_every_attempt_at_a_request_is_audited_and_charged(tmp_path: Path) -> None:
+    """A retry sends the whole case again: it leaves an entry of its own, and its tokens count into the hour."""
+    busy = Fixed(ScriptedReply(wire=Wire(status=503)))
+    async with asking(tmp_path, Then(busy, 2, personas.load("honest"))) as run:
+        sends = [entry["body"] for entry in run.audited if entry["kind"] == "model"]
+        assert run.server is not None
+        assert len(sends) == len(run.server.requests)
+        first = [body for body in sends if isinstance(body, dict) and body["request"] == 1]
+        assert [body["send"] for body in first] == [1, 2, 3]
+        assert len({str(body["digest"]) for body in first}) == 1
+        spent = run.app.store.spent_since(0)
+        usage = run.answer.usage.model
+    assert usage is not None
+    assert usage.input > 3 * int(str(first[0]["tokens"])) * 0.9
+    assert spent >= usage.input
 
 
 async def test_a_failed_request_has_its_outcome_too(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from agent.analysis.queries import CATALOGUE
+from agent.citing import find, locate
 from agent.llm import tables
 from agent.llm.entries import LABEL
 from evals.world.generate import big_fleet
@@ -95,7 +96,6 @@ def test_a_bad_status_never_looks_empty(status: Status) -> None:
     assert lines(text)[1].startswith(f"{status.upper()}: ")
     assert "pods is forbidden; ask for (E1) ‹b›" in text
     assert "EMPTY" not in text
-    assert status.upper() in tables.index([evidence([], status=status)])
     assert status.upper() in tables.one_line(evidence([], status=status))
 
 
@@ -174,7 +174,7 @@ def test_one_row_whole_names_paths_that_can_be_cited() -> None:
         text = tables.render(found, match=match)
         assert "cite a value as E12/search/aPATH" in text
         assert "/spec/containers/0/resources/limits/nvidia.com~1gpu|4" in lines(text)
-    located = tables.locate(found, "search/a/spec/containers/0/resources/limits/nvidia.com~1gpu")
+    located = locate(found, "search/a/spec/containers/0/resources/limits/nvidia.com~1gpu")
     assert located is not None
     assert (located[0].key, located[1]) == ("search/a", "/spec/containers/0/resources/limits/nvidia.com~1gpu")
 
@@ -197,10 +197,10 @@ def test_series_show_what_differs_once() -> None:
     assert text[1] == "all rows: job=dcgm"
     assert text[2] == "key|node|gpu|value"
     assert text[4] == "#2|gpu-0|1|0.3333"
-    assert tables.find(found, "#2") == found.rows[1]
-    assert tables.find(found, found.rows[1].key) == found.rows[1]
+    assert find(found, "#2") == found.rows[1]
+    assert find(found, found.rows[1].key) == found.rows[1]
     assert tables.cited(found, f"/{found.rows[1].key}/value") == "E12/#2/value"
-    assert tables.locate(found, "#2/value") == (found.rows[1], "/value")
+    assert locate(found, "#2/value") == (found.rows[1], "/value")
 
 
 def test_ranges_show_their_course() -> None:
@@ -285,7 +285,6 @@ def test_history_and_derived() -> None:
     fact = [Row(key="fact", data={"value": 0.34894, "unit": "share", "function": "mean", "inputs": inputs})]
     derived = evidence(fact, tool="derive", family="derived", trust="derived", query="mean of 4 values: busy share")
     assert lines(tables.render(derived))[-1] == "fact|0.3489 share|mean of 4 values in E3"
-    assert "E12 busy share = 0.3489" in tables.index([derived])
 
 
 # --- size and pages ----------------------------------------------------------------------------------------------
@@ -339,22 +338,6 @@ def test_rendering_is_deterministic() -> None:
     found = fleet(50)
     again = Evidence.model_validate_json(found.model_dump_json())
     assert tables.render(found) == tables.render(again)
-
-
-def test_the_index_of_forty_is_small() -> None:
-    many = [evidence(series(2), query=f"kubectl get kind{n}.group.example.io -A", number=n) for n in range(20)]
-    many += [
-        evidence(
-            series(2), tool="named_query", family="dcgm", query=CATALOGUE[n % len(CATALOGUE)].promql, number=20 + n
-        )
-        for n in range(20)
-    ]
-    text = tables.index(many)
-    assert len(text.encode()) <= tables.INDEX_BYTES
-    assert all(f"\nE{n} " in f"\n{text}" for n in range(40))
-    short = tables.index(many * 5, size=400)
-    assert len(short.encode()) <= 400
-    assert " more; show_evidence" in short
 
 
 def test_a_row_is_one_line_whatever_it_holds() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agent.render import terminal
 from agent.render.answer import answer
 from agent.render.document import Document, Span, clean
+from agent.render.evidence import cited_value
 from agent.render.evidence import evidence as evidence_document
 from tests.render.build import FINDING, claim, diagnosis, evidence
 
@@ -94,3 +95,19 @@ def test_evidence_says_what_it_is_and_what_is_left_out() -> None:
         'ns/pod-2  {"spec": {"value": 80}}',
         "and 2 more rows (-o json shows all)",
     ]
+
+
+def test_a_query_is_never_wrapped_or_cut() -> None:
+    query = "max by (pod) (" + "label_replace(" * 20 + "up" + ', "a", "$1", "b", "(.+)")' * 20 + ")"
+    drawn = terminal.draw(evidence_document(evidence().model_copy(update={"query": query})), width=60, color=False)
+    assert f"E4  {query}" in drawn.splitlines()
+
+
+def test_a_cited_value_is_shown_whole() -> None:
+    item = evidence()
+    key = item.rows[0].key
+    document = cited_value(item, f"{key}/spec/value")
+    assert document is not None
+    assert terminal.draw(document, width=60, color=False).splitlines() == [f"E4/{key}/spec/value", "80"]
+    assert cited_value(item, f"{key}/spec/nothing") is None
+    assert cited_value(item, "no such row") is None

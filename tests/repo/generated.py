@@ -87,7 +87,8 @@ def _command(parser: argparse.ArgumentParser, about: str = "") -> Iterator[str]:
 
 
 def _flag(action: argparse.Action) -> str:
-    value = "" if action.nargs == 0 else f" {action.metavar or '{' + ','.join(map(str, action.choices or ())) + '}'}"
+    choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper()
+    value = "" if action.nargs == 0 else f" {action.metavar or choices}"
     spelled = ", ".join(f"`{name}{value}`" for name in action.option_strings)
     default = action.default if action.default not in (None, False, "", 0, argparse.SUPPRESS) else None
     text = (action.help or "") + (f" (default: {default})" if default and "default" not in (action.help or "") else "")

@@ -47,6 +47,16 @@ async def test_get_object() -> None:
     assert (gone.status, gone.detail) == ("empty", "no Node named gpu-2")
 
 
+async def test_an_object_of_the_cluster_has_no_history_in_a_namespace() -> None:
+    """A namespace beside a kind that has none would let a tenant read what is the cluster's."""
+    bench = Bench(kube=FakeKube(objects={"Node": [named("Node", "gpu-1")]}))
+    found = await bench.run("rollout_history", group="", kind="Node", name="gpu-1", namespace="team-a")
+    assert (found.status, found.rows) == ("empty", ())
+    whole = await bench.run("rollout_history", group="", kind="Node", name="gpu-1")
+    assert whole.status in ("ok", "empty")
+    assert "in no namespace" not in whole.detail
+
+
 async def test_list_events_of_one_object() -> None:
     event = named(
         "Event", "e1", "default", reason="XidError", message="Xid 79", involvedObject={"kind": "Node", "name": "g"}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import JsonValue
 
+from tools.naming import tokens_of
 from tools.types import JsonObject
 
 MAX_OPERATIONS = 10_000
@@ -44,7 +45,7 @@ def pointer(text: object) -> list[str]:
     """The tokens of a JSON pointer (RFC 6901). Raises PatchError."""
     if not isinstance(text, str) or (text and not text.startswith("/")):
         raise PatchError(f"not a JSON pointer: {text!r}")
-    return [token.replace("~1", "/").replace("~0", "~") for token in text.split("/")[1:]]
+    return tokens_of(text)
 
 
 def value_at(document: JsonValue, tokens: list[str]) -> JsonValue:

@@ -11,31 +11,33 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agent.citations import Checker, Lookup
-from agent.grounding_cites import MARK, heads, place_of
-from agent.grounding_shelf import WHOLE, Place, Shelf
-from agent.grounding_support import SAYS_SO, Cited, Support, named_or_plain
-from agent.grounding_words import Word, checkable, tokens
+from agent.grounding.cites import MARK, heads, place_of
+from agent.grounding.numerals import plain_digits
+from agent.grounding.shelf import WHOLE, Place, Shelf
+from agent.grounding.support import SAYS_SO, Cited, Support, named_or_plain
+from agent.grounding.words import Word, checkable, tokens
 from agent.links import strip
+from agent.phrases import STOP
 from agent.render.document import clean
 from agent.types import Claim, Diagnosis, Disputed
 from tools import fields
-from tools.types import Evidence, EvidenceRef, Frozen, ResourceRef
+from tools.types import UNREAD, Evidence, EvidenceRef, Frozen, ResourceRef, tokens_of
 
 MAX_STATEMENTS = 60
 """Statements of one answer that are looked at."""
 MAX_CLAIMS = 12
 MAX_CHARACTERS = 600
 """Claims an answer has at most, and characters of each."""
-MAX_QUESTIONS = 4
-MAX_QUESTION = 160
 MAX_REFS = 24
 NO_NUMBER = "‹number not in the evidence›"
 NO_NAME = "‹name not in the evidence›"
 NO_CAUSE = "‹cause not found by any check›"
 TEXT_ONLY = " (according to logs or events only)"
-_MARKERS = {"number": NO_NUMBER, "time": NO_NUMBER, "name": NO_NAME, "cause": NO_CAUSE}
+TEXT_TOO = " (in part according to logs or events)"
+NO_EVIDENCE = "‹evidence not cited›"
+_MARKERS = {"number": NO_NUMBER, "time": NO_NUMBER, "name": NO_NAME, "cause": NO_CAUSE, "evidence": NO_EVIDENCE}
+_MARKED = re.compile("‹[^‹›]{1,40}›")
 _MODEL_LABELS = ("nvidia.com/gpu.product", "modelName", "amd.com/gpu.product-name", "card_model")
-_BLIND = ("denied", "unavailable", "failed")
 
 
 class Said(Frozen):
@@ -128,8 +130,9 @@ def ground(said: Sequence[Said], lookup: Lookup, known: Known) -> Grounded:
             if claim is not None:
                 claims.setdefault(claim.text, claim)
     more = max(0, len(claims) - MAX_CLAIMS) + max(0, len(said) - MAX_STATEMENTS)
+    kept = sorted(claims.values(), key=lambda claim: claim.hearsay)  # what others wrote comes last, and is cut first
     return Grounded(
-        claims=tuple(claims.values())[:MAX_CLAIMS],
+        claims=tuple(kept)[:MAX_CLAIMS],
         notes=desk.notes(more),
         removed=desk.removed + more,
         marked=desk.marked,
@@ -143,7 +146,7 @@ def ground_disputes(disputes: Sequence[Dispute], lookup: Lookup, known: Known) -
     for one in disputes[:MAX_CLAIMS]:
         cause = one.cause.strip().upper()
         claim = desk.claim(one.text[:MAX_CHARACTERS], one.cites) if cause in known.found else None
-        if claim is not None and not claim.text.endswith(TEXT_ONLY):
+        if claim is not None and not claim.hearsay:
             kept.setdefault(cause, Disputed(cause=cause, because=claim))
     lost = len(disputes) - len(kept)
     note = (
@@ -151,17 +154,6 @@ def ground_disputes(disputes: Sequence[Dispute], lookup: Lookup, known: Known) -
     )
     notes = (f"{note} and {'was' if lost == 1 else 'were'} left out",) if lost else ()
     return tuple(kept.values()), Grounded(notes=notes, removed=lost, marked=desk.marked)
-
-
-def questions(texts: Iterable[str]) -> tuple[str, ...]:
-    """A model's ideas of what to ask next, each on one line; one that holds a link or is no question in length goes."""
-    out: dict[str, None] = {}
-    for text in list(texts)[:MAX_CLAIMS]:
-        line = " ".join(clean(MARK.sub(" ", text[:MAX_QUESTION])).split())
-        left, links = strip(line)
-        if not links and any(c.isalnum() for c in left):
-            out[left] = None
-    return tuple(out)[:MAX_QUESTIONS]
 
 
 def from_prose(text: str) -> list[Said]:
@@ -250,7 +242,7 @@ class _Desk:
 
     def claim(self, text: str, cites: Iterable[str]) -> Claim | None:
         """The statement as a claim, or None (and counted) where nothing bears it."""
-        text = " ".join(clean(MARK.sub(" ", text)).split())
+        text = plain_digits(" ".join(clean(MARK.sub(" ", text)).split()))
         for stop in (" .", " ,", " ;", " :"):
             text = text.replace(stop, stop[1])
         cited = self._cited(cites, text)
@@ -260,12 +252,16 @@ class _Desk:
         allowed = frozenset[str]().union(*(entry.shelf.identifiers for entry in cited))
         text, links = strip(text, allowed)
         words, refs, marked = self._supported(text, cited)
-        text = _fitted(words, TEXT_ONLY if all(e.shelf.evidence.trust == "text" for e in cited) else "")
+        if marked and not any(token.lower() not in STOP for token, _ in tokens(_MARKED.sub(" ", words))):
+            self.removed += 1  # nothing is left that says anything
+            return None
+        written = [entry.shelf.evidence.trust == "text" for entry in cited]
+        text = _fitted(words, TEXT_ONLY if all(written) else TEXT_TOO if any(written) else "")
         held = tuple(ref for ref in _whole(refs, cited) if self._checker.holds(ref))[:MAX_REFS]
         held = held or tuple(entry.shelf.ref(Place(WHOLE)) for entry in cited)
         self.marked += marked + links
         self.cut += links
-        return Claim(text=text, refs=held)
+        return Claim(text=text, refs=held, hearsay=all(written))
 
     def _cited(self, cites: Iterable[str], text: str) -> list[Cited]:
         """What the citations name; evidence that could not be read bears only words that say so."""
@@ -273,7 +269,7 @@ class _Desk:
         says_so = SAYS_SO.search(text) is not None
         for name, rest in heads(cites):
             shelf = self._shelf(name)
-            if shelf is None or (shelf.evidence.status in _BLIND and not says_so):
+            if shelf is None or (shelf.evidence.status in UNREAD and not says_so):
                 continue
             entry = out.setdefault(name, Cited(shelf))
             place = place_of(shelf, rest)
@@ -312,6 +308,9 @@ class _Desk:
 
     def _bears(self, word: Word, support: Support, cited: Sequence[Cited]) -> list[EvidenceRef] | None:
         """References to what bears a word; empty where it needs none, None where nothing does."""
+        if word.sort == "evidence":
+            own = any(entry.shelf.evidence.id == word.text.upper() for entry in cited)
+            return [] if own or support.name(word.text) else None
         if word.sort == "cause":
             return [] if word.text in self.known.causes else None
         if word.sort == "number" and word.amount is not None:
@@ -340,8 +339,8 @@ def _touches(claim: Claim, entry: Cited) -> bool:
     """True unless the statement is about rows of the evidence that our own claim does not quote."""
     if entry.chosen is None:
         return True
-    keys = [ref.path.split("/")[1] for ref in claim.refs if ref.evidence == entry.shelf.evidence.id and ref.path]
-    rows = (entry.shelf.by_key.get(key.replace("~1", "/").replace("~0", "~")) for key in keys)
+    keys = [tokens_of(ref.path)[0] for ref in claim.refs if ref.evidence == entry.shelf.evidence.id and ref.path]
+    rows = (entry.shelf.by_key.get(key) for key in keys)
     return any(row in entry.chosen for row in rows)
 
 

@@ -15,7 +15,9 @@ from typing import NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
+from agent.analysis import queries
 from agent.analysis.records import quote
+from agent.grounding.texts import Texts
 from agent.links import strip
 from tools import fields
 from tools.types import Evidence, EvidenceRef, JsonObject, pointer
@@ -27,10 +29,14 @@ MAX_TERM = 80
 MAX_TIMED = 200
 """Rows between whose moments durations are looked for."""
 MAX_DEPTH = 60
+MAX_FEW = 64
+"""Rows up to which numbers are looked for row by row."""
 Path: TypeAlias = tuple[str | int, ...]
 Shape: TypeAlias = tuple[str, ...]
 """A path without list positions."""
 Span: TypeAlias = tuple[float, float]
+Summary: TypeAlias = tuple[float, ...]
+"""Least, greatest, sum and mean; only the first two where the sum is not finite."""
 WHOLE = -1
 """The row of a place that is the evidence itself."""
 _LISTED = re.compile(r"kubectl get ([a-z]+)")
@@ -71,11 +77,12 @@ class Shelf:
         self.tags: set[str] = set()
         """`key=value` of maps whose keys have dots or slashes: labels, resources."""
         self._numbers: list[tuple[float, Place]] = []
-        self._texts: list[str] = []
-        self._places: list[Place] = []
+        self.texts = Texts[Place]()
         self._shapes: dict[Path, Shape] = {}
         self._sets: dict[str, frozenset[int]] = {}
         self._different: dict[Path, int] = {}
+        self._row_sets: dict[str, frozenset[int]] = {}
+        self._by_row: dict[int, list[tuple[float, Place]]] = {}
         self._left = MAX_LEAVES
         for text in (evidence.query, evidence.detail, *evidence.warnings):
             self._text(text, Place(WHOLE))
@@ -174,27 +181,31 @@ class Shelf:
 
     def _text(self, text: str, place: Place) -> None:
         if text and text.lower() not in self.whole:
-            self._texts.append(text.lower())
-            self._places.append(place)
+            self.texts.add(text.lower(), place)
 
     # --- looking up ----------------------------------------------------------------------------------------
 
-    @cached_property
-    def _blob(self) -> tuple[str, list[int]]:
-        starts, at = [], 0
-        for text in self._texts:
-            starts.append(at)
-            at += len(text) + 1
-        return "\n".join(self._texts), starts
-
     def numbers_in(self, spans: Iterable[Span], rows: Set[int] | None = None) -> Iterator[Place]:
         """Places of numbers within any of the spans, in these rows only where they are given."""
+        spans = list(spans)
+        if rows is not None and len(rows) <= MAX_FEW:
+            self._by_row = self._by_row or self._numbers_by_row()
+            for number, place in (entry for row in sorted(rows) for entry in self._by_row.get(row, ())):
+                if any(low <= number <= high for low, high in spans):
+                    yield place
+            return
         for low, high in spans:
             first = bisect_left(self._numbers, low, key=lambda entry: entry[0])
             last = bisect_right(self._numbers, high, key=lambda entry: entry[0])
             for _, place in self._numbers[first:last]:
                 if rows is None or place.row in rows:
                     yield place
+
+    def _numbers_by_row(self) -> dict[int, list[tuple[float, Place]]]:
+        out: dict[int, list[tuple[float, Place]]] = {}
+        for number, place in self._numbers:
+            out.setdefault(place.row, []).append((number, place))
+        return out
 
     def name(self, name: str) -> Place | None:
         """Where a name stands: as a value, a key, a field, the beginning of a generated name, or within a text."""
@@ -205,21 +216,7 @@ class Shelf:
         at = bisect_left(self._keys_sorted, f"{low}-")
         if at < len(self._keys_sorted) and self._keys_sorted[at].startswith(f"{low}-"):
             return Place(self.holders[self._keys_sorted[at]][0])
-        return self.within(low, r"[a-z0-9]", r"[a-z0-9]")
-
-    def within(self, text: str, before: str, after: str) -> Place | None:
-        """Where a text stands inside another, not preceded or followed by what the two patterns match."""
-        blob, starts = self._blob
-        at = blob.find(text) if text else -1
-        for _ in range(64):
-            if at < 0:
-                return None
-            end = at + len(text)
-            free = at == 0 or re.match(before, blob[at - 1]) is None
-            if free and (end == len(blob) or re.match(after, blob[end : end + 2]) is None):
-                return self._places[bisect_right(starts, at) - 1]
-            at = blob.find(text, end)
-        return None
+        return self.texts.within(low, r"[a-z0-9]", r"[a-z0-9]")
 
     def times_of(self, rows: Set[int]) -> list[tuple[float, Place]]:
         """The moments in some rows, row by row."""
@@ -257,9 +254,14 @@ class Shelf:
         """How many different values stand at a path, over some rows."""
         return len({repr(value) for row in rows if (value := fields.dig(self.rows[row].data, *path)) is not None})
 
-    def rows_with(self, term: str) -> set[int]:
+    def rows_with(self, term: str) -> frozenset[int]:
         """Rows that hold a value, or one that a generated name begins with; `a/b` means both."""
         low = term.lower()
+        if low not in self._row_sets:
+            self._row_sets[low] = frozenset(self._find_rows(low))
+        return self._row_sets[low]
+
+    def _find_rows(self, low: str) -> set[int]:
         out = set(self.holders.get(low, ()))
         at = bisect_left(self._keys_sorted, f"{low}-")
         while at < len(self._keys_sorted) and self._keys_sorted[at].startswith(f"{low}-"):
@@ -268,27 +270,18 @@ class Shelf:
         if not out and "/" in low:
             parts = [self.rows_with(part) for part in low.split("/")[:4] if part]
             parts = [rows for rows in parts if rows]
-            out = set.intersection(*parts) if len(parts) > 1 else set()
+            out = set(frozenset.intersection(*parts)) if len(parts) > 1 else set()
         return out
 
-    def columns_of(self, rows: Set[int] | None) -> Iterator[tuple[Shape, list[float]]]:
-        """Each numeric field with its numbers, of these rows only where they are given."""
-        for shape, column in self.columns.items():
-            if rows is None:
-                yield shape, column.values
-            elif chosen := list(_picked(column, rows)):
-                yield shape, chosen
-
-    def aggregates(self, rows: Set[int] | None, noun: str = "") -> list[float]:
-        """Least, greatest, sum and mean of each numeric field that has the noun in its name."""
+    def summaries(self, rows: Set[int] | None) -> dict[Shape, Summary]:
+        """Least, greatest, and where they are finite sum and mean of each numeric field, over all rows or these."""
         if rows is None:
-            made = self._aggregates.items()
-            return [number for shape, numbers in made if noun in "".join(shape[-1:]).lower() for number in numbers]
-        columns = [values for shape, values in self.columns_of(rows) if noun in "".join(shape[-1:]).lower()]
-        return [number for values in columns for number in _summary(values)]
+            return self._summaries
+        picked = ((shape, list(_picked(column, rows))) for shape, column in self.columns.items())
+        return {shape: _summary(values) for shape, values in picked if values}
 
     @cached_property
-    def _aggregates(self) -> dict[Shape, tuple[float, ...]]:
+    def _summaries(self) -> dict[Shape, Summary]:
         return {shape: _summary(column.values) for shape, column in self.columns.items()}
 
     @cached_property
@@ -330,6 +323,21 @@ class Shelf:
             out |= {".".join(shape[:end]) for end in range(2, len(shape) + 1)}
         return frozenset(out)
 
+    def counts(self, place: Place, words: Iterable[str]) -> bool:
+        """True where the field a number stands in, or for a measured value its query, speaks of one of the words."""
+        measured = self.evidence.source == "prometheus" or self.evidence.trust == "derived"
+        told = [token for token in place.path if isinstance(token, str)]
+        if measured and set(told) <= {"value", "points"}:
+            told = [self._measured]
+        spoken = " ".join(told).lower()
+        return any(word in spoken for word in words)
+
+    @cached_property
+    def _measured(self) -> str:
+        """What its numbers measure: the unit of a named query, else the query as it stands."""
+        known = next((query.unit for query in queries.CATALOGUE if query.promql == self.evidence.query), "")
+        return known or self.evidence.query
+
     def value(self, place: Place) -> JsonValue:
         """What stands at a place; the number of rows for the evidence itself."""
         if place.row == WHOLE:
@@ -367,7 +375,7 @@ def _picked(column: Column, rows: Set[int]) -> Iterator[float]:
             at += 1
 
 
-def _summary(values: list[float]) -> tuple[float, ...]:
+def _summary(values: list[float]) -> Summary:
     try:
         total = math.fsum(values)
     except OverflowError:

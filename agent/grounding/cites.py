@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
-from agent.grounding_shelf import Path, Place, Shelf
+from agent.grounding.shelf import Path, Place, Shelf
+from tools.naming import unescaped
 
 MAX_CITES = 40
 MAX_CITE = 2_000
@@ -40,7 +41,7 @@ def place_of(shelf: Shelf, rest: str) -> Place | None:
     body = rest.strip().lstrip("/#:").rstrip(" ,;]`.)")
     if not body:
         return None
-    for text in dict.fromkeys((body, body.replace("~1", "/").replace("~0", "~"), body.strip(_OUTER))):
+    for text in dict.fromkeys((body, unescaped(body), body.strip(_OUTER))):
         ends = [len(text), *(at for at in range(len(text) - 1, 0, -1) if text[at] == "/")][:64]
         for end in ends:
             number = _row(shelf, text[:end].strip())
@@ -78,7 +79,7 @@ def _path(data: JsonValue, rest: str) -> Path:
 def _step(value: JsonValue, steps: list[str]) -> str | int | None:
     if isinstance(value, dict):
         for joint in ("/", "."):
-            joined = joint.join(steps).replace("~1", "/").replace("~0", "~").strip("'\"]")
+            joined = unescaped(joint.join(steps)).strip("'\"]")
             if joined in value:
                 return joined
         mixed = [key for key in value if re.split(r"[/.]", key) == steps] if len(steps) > 1 else []

@@ -10,10 +10,12 @@ import math
 import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations, islice, pairwise
 
-from agent.grounding_shelf import WHOLE, Place, Shelf, Span
-from agent.grounding_words import AFFIXES, Amount, english, named, tokens
+from agent.grounding.shelf import WHOLE, Place, Shape, Shelf, Span, Summary
+from agent.grounding.vocabulary import AFFIXES, english, named
+from agent.grounding.words import Amount, tokens
 from agent.phrases import KINDS, STOP
 from tools import fields
 from tools.types import EvidenceRef
@@ -24,6 +26,36 @@ MAX_WORK = 200_000
 """Numbers summed up for a part of the rows; above, only sums over all rows are looked at."""
 ABOUT = 0.05
 """What "about" allows on either side."""
+MAX_TRIED = 2_000
+"""Equal numbers that are looked at for one that counts what the statement counts."""
+COUNTED: dict[str, tuple[str, ...]] = {
+    "pod": (
+        "pod",
+        "replica",
+        "number",
+        "active",
+        "ready",
+        "running",
+        "succeeded",
+        "failed",
+        "completions",
+        "scheduled",
+    ),
+    "node": ("node", "number", "scheduled"),
+    "gpu": ("gpu", "mig", "device"),
+    "replica": ("replica", "size", "number"),
+    "job": ("job", "replicated", "succeeded", "failed"),
+    "request": ("request", "num_requests", "waiting", "running"),
+    "restart": ("restart",),
+    "deployment": ("deployment",),
+    "namespace": ("namespace",),
+    "notebook": ("notebook",),
+    "team": ("team",),
+    "queue": ("queue",),
+    "tenant": ("tenant",),
+    "user": ("user",),
+}
+"""What is counted → what a field or a query that counts it has in its name."""
 _TIMES = (1.0, 1e-3, 1e-6, 60.0, 3600.0, 86_400.0)
 _SIZES = (1.0, 2.0**10, 2.0**20, 2.0**30, 1e3, 1e6, 1e9)
 _TWINS = {1e3: 2.0**10, 1e6: 2.0**20, 1e9: 2.0**30, 1e12: 2.0**40}
@@ -32,7 +64,7 @@ _PLURAL = re.compile(r"[A-Za-z]{1,3}\d{2,4}s")
 _MEASURES = frozenset(("value", "points"))
 
 
-@dataclass(slots=True)
+@dataclass
 class Cited:
     """One shelf that a statement cites, and what of it."""
 
@@ -44,6 +76,33 @@ class Cited:
     """Rows the statement is about; None: all."""
     terms: list[Set[int]] = field(default_factory=list)
     """Rows that hold a word of the statement, one set a word."""
+
+    @cached_property
+    def sizes(self) -> frozenset[int]:
+        """What can be counted: the rows, those that hold a word, or two, or all words; those at zero and those not."""
+        total, chosen = len(self.shelf.rows), self.chosen
+        sets = [*self.terms, *([chosen] if chosen else [])]
+        sizes = {total, *(len(rows) for rows in sets)}
+        sizes |= {len(a & b) for a, b in combinations(sets, 2)}
+        sizes |= {len(set(sets[0]).intersection(*sets[1:]))} if sets else set()
+        measured = self.shelf.columns.get(("value",))
+        if measured is not None and measured.values:
+            zeros = measured.values.count(0.0)
+            sizes |= {zeros, len(measured.values) - zeros}
+        return frozenset(sizes)
+
+    @cached_property
+    def summaries(self) -> dict[Shape, Summary]:
+        """Of the rows the statement is about."""
+        shelf = self.shelf
+        if self.chosen is not None and sum(len(c.values) for c in shelf.columns.values()) > MAX_WORK:
+            return {}
+        return shelf.summaries(self.chosen)
+
+    @cached_property
+    def moments(self) -> list[tuple[float, Place]]:
+        """Of the rows the statement is about."""
+        return self.shelf.times_of(self.chosen or set())
 
 
 class Support:
@@ -93,7 +152,7 @@ class Support:
         low = text.lower().removesuffix("z")
         for entry in self._cited:
             shelf = entry.shelf
-            place = shelf.within(low, r"[\d:]" if low[:1].isdigit() else r":", r"\d")
+            place = shelf.texts.within(low, r"[\d:]" if low[:1].isdigit() else r":", r"\d")
             if place is None and any(low in moment for moment in shelf.moments):
                 place = Place(WHOLE)
             if place is not None:
@@ -138,11 +197,15 @@ class Support:
             if number is not None and any(low <= number <= high for low, high in spans):
                 return place
         noun = amount.noun.removesuffix("s")
-        if (
-            noun and noun == entry.shelf.kind
-        ):  # so many of what is listed: a count, not a value that happens to be equal
+        if noun and noun == entry.shelf.kind:  # a count, not a value that happens to be equal
             return None
-        return next(entry.shelf.numbers_in(spans, None if self._compares else entry.chosen), None)
+        found = entry.shelf.numbers_in(spans, None if self._compares else entry.chosen)
+        return next((place for place in islice(found, MAX_TRIED) if self._counts(entry.shelf, amount, place)), None)
+
+    def _counts(self, shelf: Shelf, amount: Amount, place: Place) -> bool:
+        """False where a statement counts things and the number that equals its own counts something else."""
+        noun = amount.noun.removesuffix("s")
+        return amount.unit != "" or amount.step < 1 or noun not in COUNTED or shelf.counts(place, COUNTED[noun])
 
     def _written(self, entry: Cited, amount: Amount, token: str) -> Place | None:
         """Where the number stands inside a text: an argument, a message, a name with digits."""
@@ -152,7 +215,7 @@ class Support:
         if amount.written and (found := entry.shelf.name(low + amount.written)):
             return found
         digits = f"{amount.value:g}" if amount.step >= 1 else low
-        place = entry.shelf.within(digits, r"[\w.\-]", r"[\w]|\.\d|-\w")
+        place = entry.shelf.texts.within(digits, r"[\w.\-]", r"[\w]|\.\d|-\w")
         if place is None or (entry.chosen and place.row not in entry.chosen and place.row != WHOLE):
             return None
         return place
@@ -160,17 +223,9 @@ class Support:
     def _counted(self, entry: Cited, amount: Amount, token: str) -> Place | None:
         if amount.unit or amount.step < 1 or entry.shelf.evidence.status == "truncated":
             return None
-        total, chosen = len(entry.shelf.rows), entry.chosen
-        sets = [*entry.terms, *([chosen] if chosen else [])]
-        sizes = {total, *(len(rows) for rows in sets)}
-        sizes |= {len(a & b) for a, b in combinations(sets, 2)}
-        sizes |= {len(set(sets[0]).intersection(*sets[1:]))} if sets else set()
-        measured = entry.shelf.columns.get(("value",))
-        if measured is not None and measured.values:  # so many at zero, so many not
-            zeros = measured.values.count(0.0)
-            sizes |= {zeros, len(measured.values) - zeros}
-        sizes |= {total - size for size in sizes} if self._excludes else set()
-        if amount.value in sizes or self._distinct(entry, amount):
+        chosen, sizes = entry.chosen, entry.sizes
+        left = len(entry.shelf.rows) - amount.value if self._excludes else amount.value
+        if amount.value in sizes or left in sizes or self._distinct(entry, amount):
             return Place(WHOLE)
         noun = amount.noun.removesuffix("s")
         for place in entry.shelf.lengths.get(int(amount.value), ()) if noun else ():
@@ -197,10 +252,12 @@ class Support:
         noun = amount.noun.removesuffix("s") if shelf.kind else ""
         if noun and noun == shelf.kind:
             return None
-        made = shelf.aggregates(None, noun) if entry.chosen is None or self._overall else []
-        if entry.chosen is not None and sum(len(c.values) for c in shelf.columns.values()) <= MAX_WORK:
-            made = [*shelf.aggregates(entry.chosen, noun), *made]
-        return Place(WHOLE) if any(low <= n <= high for n in made for low, high in spans) else None
+        sources = [entry.summaries, *([shelf.summaries(None)] if entry.chosen is not None and self._overall else [])]
+        for shape, made in (item for source in sources for item in source.items()):
+            fits = any(low <= number <= high for number in made for low, high in spans)
+            if fits and noun in "".join(shape[-1:]).lower() and self._counts(shelf, amount, Place(0, shape)):
+                return Place(WHOLE)
+        return None
 
     def _lasted(self, entry: Cited, amount: Amount, token: str) -> Place | None:
         """An age, the time between two moments of an object, or a window of the query."""
@@ -213,7 +270,7 @@ class Support:
         aged = shelf.aged(wanted - tolerance, wanted + tolerance, entry.chosen)
         if aged is not None:
             return aged
-        for (first, place), (second, other) in pairwise(shelf.times_of(entry.chosen or set())):
+        for (first, place), (second, other) in pairwise(entry.moments):
             if place.row == other.row and abs(abs(second - first) - wanted) < tolerance:
                 return place
         return None
@@ -223,12 +280,11 @@ class Support:
         if amount.hedge not in ("below", "above"):
             return None
         bound = amount.value * (amount.factor if amount.unit != "percent" else 1.0)
-        for shape, values in entry.shelf.columns_of(entry.chosen):
+        for shape, (least, greatest, *_) in entry.summaries.items():
             if _MEASURES.isdisjoint(shape[:1]):
                 continue
-            share = amount.unit == "percent" and max(values) <= 1.0
-            limit = bound / 100 if share else bound
-            if (max(values) <= limit) if amount.hedge == "below" else (min(values) >= limit):
+            limit = bound / 100 if amount.unit == "percent" and greatest <= 1.0 else bound
+            if (greatest <= limit) if amount.hedge == "below" else (least >= limit):
                 return Place(WHOLE)
         return None
 
