@@ -1,0 +1,221 @@
+"""Where in a checkout an object is declared, and in which file a field of it has to be changed.
+
+Rules: one place or none: where several would do, the reader is asked for a narrower folder; a field is changed where
+it is set last (the overlay before the base); a base that others build from is never changed for one of them; what the
+source says must be what the cluster says, or the two have drifted and nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from agent.gitops import kustomize
+from agent.gitops.checkout import Checkout
+from agent.gitops.fields import FieldEdit, Named, Path, agrees, located, value_in
+from agent.gitops.kustomize import Built
+from tools import fields
+from tools.errors import Refused
+from tools.types import ResourceRef
+from tools.yamledit import Edit
+
+MAX_NAMED = 5
+"""Places named in a refusal."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be changed: edits by file and document, and files that are new."""
+
+    edits: dict[str, list[tuple[int, Edit]]] = field(default_factory=dict)
+    new: dict[str, JsonValue] = field(default_factory=dict)
+
+    def add(self, file: str, document: int, edit: Edit) -> None:
+        """One more edit."""
+        self.edits.setdefault(file, []).append((document, edit))
+
+
+def find(checkout: Checkout, target: ResourceRef) -> Built:
+    """Where the object is declared. Raises Refused where it is nowhere, or in several places."""
+    found = [one for one in kustomize.everything(checkout) if one.is_target(target)]
+    narrowed = [one for one in found if _asked_for(checkout, one)]
+    if not narrowed:
+        helm = f"; its charts ({', '.join(checkout.charts[:MAX_NAMED])}) are templates" if checkout.charts else ""
+        lost = [name for name in checkout.unread if not any(name.startswith(f"{c}/") for c in checkout.charts)]
+        unread = f"; not read: {'; '.join(lost[:MAX_NAMED])}" if lost else ""
+        where = checkout.asked or "the checkout"
+        raise Refused(f"{target} is declared nowhere in {where}{helm}{unread}", hint="change it where it is declared")
+    if len(narrowed) > 1:
+        places = ", ".join(sorted({one.chain[0] if one.chain else one.declared.file for one in narrowed})[:MAX_NAMED])
+        raise Refused(f"{target} is declared in several places: {places}", hint="name one of them with --source")
+    return narrowed[0]
+
+
+def _asked_for(checkout: Checkout, one: Built) -> bool:
+    top = one.chain[0] if one.chain else posixpath.dirname(one.declared.file)
+    return not checkout.asked or top == checkout.asked or top.startswith(f"{checkout.asked}/")
+
+
+def place(checkout: Checkout, found: Built, edits: Sequence[FieldEdit]) -> Changes:
+    """Each edit in the file where it belongs. Raises Refused in one line."""
+    changes = Changes()
+    for edit in edits:
+        if not any(_in_overlay(checkout, folder, found, edit, changes) for folder in found.chain):
+            if _is_shared(checkout, found):
+                _as_patch(checkout, found, edit, changes)
+            else:
+                _in_document(found.declared.file, found.declared.document, found.declared.data, edit, changes)
+    return changes
+
+
+def _is_shared(checkout: Checkout, found: Built) -> bool:
+    built = [one for top in kustomize.tops(checkout) for one in kustomize.build(checkout, top)]
+    return sum(one.declared == found.declared for one in built) > 1
+
+
+# --- in a manifest -----------------------------------------------------------------------------------------------
+
+
+def _in_document(file: str, document: int, data: JsonValue, edit: FieldEdit, changes: Changes) -> None:
+    try:
+        path, there = located(data, edit.path)
+    except KeyError as missing:
+        raise Refused(f"{file} has no {missing.args[0]} in {edit}", hint="add it there by hand") from None
+    standing = value_in(data, path)
+    if there and not agrees(standing, edit.before):
+        said = json.dumps(standing, ensure_ascii=False)[:80]
+        raise Refused(
+            f"{file} says {edit} is {said}, and the cluster says otherwise: they have drifted",
+            hint="let the source be applied first",
+        )
+    changes.add(file, document, Edit(path, edit.value, remove=edit.value is None))
+
+
+# --- in an overlay -----------------------------------------------------------------------------------------------
+
+
+def _in_overlay(checkout: Checkout, folder: str, found: Built, edit: FieldEdit, changes: Changes) -> bool:
+    """True where the kustomization of a folder sets the field, which is then changed there."""
+    data = kustomize.kustomization(checkout, folder)
+    name = checkout.kustomization(folder)
+    if edit.path == ("spec", "replicas"):
+        for at, entry in enumerate(fields.items(data, "replicas")):
+            if fields.text(entry, "name") == found.declared.ref.name:
+                changes.add(name, 0, Edit(("replicas", at, "count"), edit.value))
+                return True
+    for file, document, patch in _patch_files(checkout, folder, data):
+        if isinstance(patch, list):
+            if _in_operations(file, document, patch, edit, changes):
+                return True
+        elif _sets(patch, found, edit.path):
+            _in_document(file, document, patch, edit, changes)
+            return True
+    for inline in _inline_patches(data):
+        if spelled_in(inline, edit.path):
+            raise Refused(f"{name} sets {edit} in a patch written inside it", hint=f"set it there to {edit.value!r}")
+    return False
+
+
+def _patch_files(checkout: Checkout, folder: str, data: JsonValue) -> Iterator[tuple[str, int, JsonValue]]:
+    """(file, document, body) of the patches that a kustomization takes from files."""
+    listed = [fields.text(entry, "path") for entry in fields.items(data, "patches")]
+    listed += fields.texts(data, "patchesStrategicMerge")
+    listed += [fields.text(entry, "path") for entry in fields.items(data, "patchesJson6902")]
+    for entry in listed:
+        file = posixpath.normpath(posixpath.join(folder, entry)) if entry and "\n" not in entry else ""
+        for number, body in enumerate(checkout.documents.get(file, ())):
+            yield file, number, body
+
+
+def _inline_patches(data: JsonValue) -> list[str]:
+    written = [fields.text(entry, "patch") for entry in fields.items(data, "patches")]
+    return [text for text in (*written, *fields.texts(data, "patchesStrategicMerge")) if "\n" in text]
+
+
+def spelled_in(text: str, path: Path) -> bool:
+    """True where a patch that is text seems to set the field: its last name stands there as a key or a pointer."""
+    last = next((token for token in reversed(path) if isinstance(token, str)), "")
+    return f"{last}:" in text or f"/{last}" in text
+
+
+def _is_of(patch: JsonValue, found: Built) -> bool:
+    ref = found.declared.ref
+    named = fields.text(patch, "metadata", "name") in (ref.name, found.name)
+    return named and fields.text(patch, "kind") == ref.kind
+
+
+def _sets(patch: JsonValue, found: Built, path: Path) -> bool:
+    if not _is_of(patch, found):
+        return False
+    try:
+        return located(patch, path)[1]
+    except KeyError:
+        return False
+
+
+def _in_operations(file: str, document: int, patch: list[JsonValue], edit: FieldEdit, changes: Changes) -> bool:
+    """A JSON patch that puts a value at the very field; positions of list items are not guessed at."""
+    if any(isinstance(token, Named) for token in edit.path):
+        return False
+    pointer = "".join(f"/{str(token).replace('~', '~0').replace('/', '~1')}" for token in edit.path)
+    for at, operation in enumerate(patch):
+        if fields.text(operation, "path") == pointer and fields.text(operation, "op") in ("replace", "add"):
+            changes.add(file, document, Edit((at, "value"), edit.value))
+            return True
+    return False
+
+
+def _as_patch(checkout: Checkout, found: Built, edit: FieldEdit, changes: Changes) -> None:
+    """A field of a shared base, set for one overlay: in a patch that it has for the object, or in a new one."""
+    folder = found.chain[0]
+    if edit.value is None:
+        raise Refused(f"{edit} stands in a base that others build from", hint="take it away there by hand")
+    data = kustomize.kustomization(checkout, folder)
+    for file, document, patch in _patch_files(checkout, folder, data):
+        if isinstance(patch, dict) and _is_of(patch, found):
+            _grow(file, document, patch, edit, changes)
+            return
+    ref = found.declared.ref
+    file = posixpath.join(folder, f"patch-{ref.kind.lower()}-{ref.name}.yaml")
+    if file in checkout.texts:
+        raise Refused(f"{file} is there already and is no patch of {folder}", hint="set the field there by hand")
+    body = changes.new.get(file)
+    if body is None:
+        body = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name}}
+        listed = data.get("patches") if isinstance(data, dict) else None
+        patches: list[JsonValue] = [*(listed if isinstance(listed, list) else []), {"path": posixpath.basename(file)}]
+        changes.add(checkout.kustomization(folder), 0, Edit(("patches",), patches))
+    changes.new[file] = _with(body, edit.path, edit.value)
+
+
+def _grow(file: str, document: int, patch: JsonValue, edit: FieldEdit, changes: Changes) -> None:
+    """Add a field to a strategic merge patch, with the list items on the way to it."""
+    try:
+        path, _ = located(patch, edit.path)
+        changes.add(file, document, Edit(path, edit.value))
+    except KeyError:
+        top = next(at for at, token in enumerate(edit.path) if isinstance(token, Named))
+        above = edit.path[:top]
+        merged = value_in(_with(patch, edit.path, edit.value), tuple(str(token) for token in above))
+        changes.add(file, document, Edit(tuple(str(token) for token in above), merged))
+
+
+def _with(data: JsonValue, path: Path, value: JsonValue) -> JsonValue:
+    """A copy with the value at the path; objects and named items on the way are made."""
+    if not path:
+        return value
+    token, rest = path[0], path[1:]
+    if isinstance(token, Named):
+        items = list(data) if isinstance(data, list) else []
+        at = next((n for n, item in enumerate(items) if fields.text(item, "name") == token.name), len(items))
+        if at == len(items):
+            items.append({"name": token.name})
+        items[at] = _with(items[at], rest, value)
+        return items
+    here: dict[str, JsonValue] = dict(data) if isinstance(data, Mapping) else {}
+    here[token] = _with(here.get(token), rest, value)
+    return here

@@ -1,0 +1,1 @@
+"""Changes of declared objects: found, edited in place, and shown as a diff."""
