@@ -1,0 +1,104 @@
+"""Proposals in one SQLite file, shared by every process of a machine.
+
+Rules: WAL and synchronous=FULL, so that what was written survives a power cut; a writer waits at most BUSY seconds for
+another; a file that is something else, locked, full or read-only is LedgerDown.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.changes.ledger import LedgerDown
+from agent.store.ledger_sql import SCHEMA, Cursor, DuplicateKey, Row, SqlLedger, Value
+
+FILE = "proposals.db"
+BUSY = 5.0
+"""Seconds that a writer waits for another."""
+APPLICATION = 0x504C4D42
+"""What marks the file as ours (PRAGMA application_id)."""
+
+
+class _Cursor:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def read(self, sql: str, *values: Value) -> list[Row]:
+        """The rows of a query."""
+        return self._db.execute(sql, values).fetchall()
+
+    def write(self, sql: str, *values: Value) -> int:
+        """Run a statement."""
+        return self._db.execute(sql, values).rowcount
+
+
+class SqliteLedger(SqlLedger):
+    """The ledger of a state directory."""
+
+    def __init__(self, folder: Path, *, busy: float = BUSY) -> None:
+        self._path = folder / FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise self._down(error.strerror or "it cannot be opened") from None
+        try:
+            self._db = sqlite3.connect(self._path, timeout=busy, isolation_level=None)
+            self._prepare()
+        except sqlite3.Error as error:
+            raise self._down(_problem(error)) from None
+
+    def _prepare(self) -> None:
+        (mark,) = self._db.execute("PRAGMA application_id").fetchone()
+        (tables,) = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        if mark != APPLICATION and tables:
+            raise self._down("it is another program's database")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        with self._writing() as cursor:
+            for statement in SCHEMA:
+                cursor.write(statement.format(serial="INTEGER PRIMARY KEY AUTOINCREMENT", real="REAL"))
+        self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+
+    def _down(self, problem: str) -> LedgerDown:
+        return LedgerDown(
+            f"the proposals in {self._path} cannot be used: {problem}",
+            hint="free space there, or choose another state directory with PLUMBLINE_STATE_DIR",
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[Cursor]:
+        try:
+            yield _Cursor(self._db)
+        except sqlite3.Error as error:
+            raise self._down(_problem(error)) from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[Cursor]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield _Cursor(self._db)
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.IntegrityError:
+            raise DuplicateKey from None
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise self._down(_problem(error)) from None
+
+    def close(self) -> None:
+        """Release the database."""
+        self._db.close()
+
+
+def _problem(error: sqlite3.Error) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
