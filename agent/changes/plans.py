@@ -49,7 +49,8 @@ class Plan(Frozen):
     predicted: tuple[str, ...]
     """The expected effect, line by line, with the assumptions it stands on."""
     blast: Blast
-    verification: Verification | None
+    verification: tuple[Verification, ...]
+    """All of it must hold."""
     expires: float
     """On the API server's clock."""
     nonce: Hex

@@ -51,7 +51,7 @@ def plan(obj: JsonObject = OBJECT, patch: JsonObject = PATCH) -> Plan:
         dry_run=changed(obj, after),
         predicted=("frees 4 GPUs",),
         blast=Blast(replicas_before=6, replicas_after=5, gpus_before=24, gpus_after=20),
-        verification=Verification(query="vllm_waiting_max_30m", comparator="<=", bound=3, settle=60, window=600),
+        verification=(Verification(query="vllm_waiting_max_30m", comparator="<=", bound=3, settle=60, window=600),),
         expires=1_778_598_000.0,
         nonce="ab" * 16,
     )
@@ -125,7 +125,7 @@ def test_every_field_counts() -> None:
         "dry_run": (),
         "predicted": (),
         "blast": Blast(),
-        "verification": None,
+        "verification": (),
         "expires": made.expires + 1,
         "nonce": "cd" * 16,
         "undoes": "2" * 12,
