@@ -11,13 +11,14 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
+from agent.changes.settings import ChangeSettings
 from tools.errors import DocumentError, SettingsError
 from tools.types import Frozen
 
 ENVIRONMENT = "PLUMBLINE_"
 MAX_FILE = 1 << 20
 """Bytes of a settings file at most."""
-TABLES = ("teams", "sources", "model_headers", "prices")
+TABLES = ("teams", "sources", "model_headers", "prices", "changes")
 """Settings that only a file can hold."""
 FLAGS = {"model_url": "--base-url"}
 """Settings whose flag has another name."""
@@ -97,6 +98,8 @@ class Settings(Frozen):
     """Model → { input, output }: price of a million tokens."""
     allow_plain_http: bool = False
     """Let the model endpoint be plain HTTP on another machine."""
+    changes: ChangeSettings = ChangeSettings()
+    """Proposals: who approves, when nothing is written, how far the engine goes (docs/changes.md)."""
     sources: dict[str, str] = Field(default_factory=dict, exclude=True)
     """Field → where its value came from."""
 

@@ -7,6 +7,7 @@ the applying process imports this module: the reader's port has no way to write.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import time
 from collections.abc import Callable, Collection
@@ -95,6 +96,8 @@ class LiveWriter:
         self._timeout = request_timeout
         self._reads = LiveKube(transport, request_timeout=request_timeout)
         self._clock = ServerClock(monotonic)
+        self._monotonic = monotonic
+        self._asked = -math.inf
 
     async def __aenter__(self) -> LiveWriter:
         return self
@@ -137,7 +140,9 @@ class LiveWriter:
 
     async def server_time(self) -> float:
         """The server's clock by the Date of a fresh answer. Raises ClockJumped, BadAnswer, Unavailable."""
-        known = self._transport.date(within=FRESH_SECONDS)
+        here = self._monotonic()
+        known = self._transport.date(within=FRESH_SECONDS) if here - self._asked <= FRESH_SECONDS else None
+        self._asked = here
         if known is None:
             with contextlib.suppress(Denied):  # an answer all the same, and it is dated
                 deadline = self._deadline(BULK.seconds)

@@ -1,0 +1,106 @@
+"""A world on its servers, and an engine that may write to it: what a proposal goes through, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.changes.applying import apply
+from agent.changes.approving import may_approve
+from agent.changes.engine import Engine
+from agent.changes.opening import open_engine
+from agent.changes.preview import preview
+from agent.changes.records import Approval, Proposal
+from agent.settings import Settings
+from evals.once import Served, serving
+from evals.world.load import load
+from evals.world.model import World
+from tools.kube.connect import KubeTarget
+from tools.kube.writer import connect_writer
+from tools.types import JsonObject, Principal, ResourceRef, digest_of
+
+CHAT = ResourceRef(group="apps", version="v1", kind="Deployment", namespace="search", name="chat-8b")
+
+
+@dataclass(slots=True)
+class Bench:
+    """An engine, the world it works on, and the settings both were made from."""
+
+    engine: Engine
+    served: Served
+    settings: Settings
+    drafted: int = 0
+
+    @property
+    def world(self) -> World:
+        """The world."""
+        return self.served.world
+
+    def draft(self, change: str, target: ResourceRef, args: Mapping[str, object], *, author: str = "test") -> Proposal:
+        """A draft on an object of the world."""
+        self.drafted += 1
+        named = {name: value for name, value in target.model_dump().items() if name in ("group", "kind", "name")}
+        place = {"namespace": target.namespace} if target.namespace else {}
+        whole: JsonObject = json.loads(json.dumps({**named, **place, **args}))
+        row = Proposal(
+            id=digest_of([change, whole, self.drafted])[:12],
+            at=self.world.clock.now,
+            change=change,
+            args=whole,
+            target=target,
+            author=author,
+        )
+        return self.engine.ledger.add(row, actor=author)
+
+    async def previewed(self, row: Proposal, *, requester: str = "ada") -> Proposal:
+        """The proposal with its plan."""
+        return await preview(self.engine, row.id, requester=requester)
+
+    def approved(self, row: Proposal, *people: str) -> Proposal:
+        """The proposal with the approvals of some people."""
+        for who in people or ("grace",):
+            principal = Principal(source="cli", user=who, established="SelfSubjectReview")
+            at, rules = self.world.clock.now, self.settings.changes.rules
+            reason = may_approve(row, principal, row.digest, at, rules)
+            assert reason == "", reason
+            given = Approval(proposal=row.id, digest=row.digest, principal=who, surface="cli", at=at)
+            row, _ = self.engine.ledger.approve(row, given, needed=rules.needed.of(row.tier or "D"))
+        return row
+
+    async def applied(self, row: Proposal) -> Proposal:
+        """The proposal after an apply."""
+        return await apply(self.engine, row.id)
+
+    async def get(self, ref: ResourceRef = CHAT) -> JsonObject:
+        """The object as it stands."""
+        return await self.engine.writer.get(ref)
+
+    def later(self, seconds: float) -> None:
+        """Let the world's time pass."""
+        self.world.clock.advance(seconds)
+
+
+@asynccontextmanager
+async def on_world(
+    name: str,
+    state_dir: Path,
+    *,
+    changes: Mapping[str, object] | None = None,
+    alter: Callable[[World], None] | None = None,
+    applier: str = "applier-1",
+) -> AsyncIterator[Bench]:
+    """A bench on a world. `changes`: settings of the table; `alter` changes the world first."""
+    world = load(name)
+    if alter is not None:
+        alter(world)
+    settings = Settings.model_validate({"state_dir": state_dir, "changes": dict(changes or {})})
+    async with serving(world) as served:
+        config = state_dir / "applier.json"
+        state_dir.mkdir(parents=True, exist_ok=True)
+        config.write_text(json.dumps(served.kube.kubeconfig()))
+        writer = await connect_writer(KubeTarget(kubeconfig=str(config)), monotonic=lambda: world.clock.now)
+        async with writer, open_engine(settings, served.target, writer, name=applier) as engine:
+            yield Bench(engine, served, settings)
