@@ -35,6 +35,7 @@ class _Scanner:
     """True where the next word belongs to a redirection."""
 
     def run(self) -> list[list[Word]]:
+        """The words of each command, in order."""
         while self.at < len(self.script):
             char, following = self.script[self.at], self.script[self.at + 1 : self.at + 2]
             if char in _SPACE:

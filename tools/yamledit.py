@@ -32,17 +32,12 @@ class Edit:
     remove: bool = False
 
 
-class _Dumper(yaml.SafeDumper):
-    """Block style as people write manifests."""
+class _Indented(yaml.SafeDumper):
+    """Lists deeper than their keys, as many manifests have them."""
 
-    indented = False
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002
-        return super().increase_indent(flow, indentless and not self.indented)
-
-
-class _Indented(_Dumper):
-    indented = True
+    def increase_indent(self, *args: object, **more: object) -> None:
+        """Never without an indent."""
+        return super().increase_indent(flow=bool(args[0] if args else more.get("flow")), indentless=False)
 
 
 def edited(text: str, edits: Sequence[Edit], *, document: int = 0, name: str) -> str:
@@ -61,6 +56,11 @@ def edited(text: str, edits: Sequence[Edit], *, document: int = 0, name: str) ->
     if load_yaml_documents(text, name=name) != wanted:
         raise DocumentError(name, None, "", "this cannot be changed in place")
     return text
+
+
+def written(data: JsonValue) -> str:
+    """A new document, as people write manifests."""
+    return _block(data, indented=False)
 
 
 def applied(data: JsonValue, edit: Edit) -> JsonValue:
@@ -278,7 +278,7 @@ def _mapping(node: yaml.Node) -> dict[str, JsonValue]:
 def _block(value: JsonValue, *, indented: bool) -> str:
     return yaml.dump(
         value,
-        Dumper=_Indented if indented else _Dumper,
+        Dumper=_Indented if indented else yaml.SafeDumper,
         default_flow_style=False,
         sort_keys=False,
         allow_unicode=True,
@@ -290,7 +290,7 @@ def _flow(value: JsonValue, *, style: str | None = None) -> str:
     """A value on one line, quoted as `style` says where it is text."""
     kept = style if isinstance(value, str) else None
     text = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, default_style=kept, sort_keys=False, allow_unicode=True,
+        value, Dumper=yaml.SafeDumper, default_flow_style=True, default_style=kept, sort_keys=False, allow_unicode=True,
         width=1 << 20,
     )  # fmt: skip
     return text.removesuffix("...\n").strip()

@@ -195,7 +195,7 @@ def latency(past: View, view: View, plan: Plan, done: float) -> Seen:
 
 
 def _latencies(view: View, plan: Plan) -> list[tuple[float, float]]:
-    """Points of the target's pods, also of those that are gone: by their names, unless another workload has them now."""
+    """Points of the target's pods, and of those that are gone: by name, unless another workload has it now."""
     target = plan.target
     own = {pod.ref.name for pod in view.pods_of(target)}
     others = {pod.ref.name for pod in view.objects(kinds.POD) if pod.ref.namespace == target.namespace} - own

@@ -10,15 +10,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import yaml
-
 from agent.gitops import placing
 from agent.gitops.checkout import Checkout
 from agent.gitops.fields import FieldEdit, field_edits
 from agent.render.markdown import escape
 from tools.errors import DocumentError, Refused
 from tools.types import Frozen, JsonObject, ResourceRef
-from tools.yamledit import Edit, edited
+from tools.yamledit import Edit, edited, written
 
 VALUES = "#"
 """Parts file and key of a Helm value in the settings: `charts/chat/values.yaml#replicaCount`."""
@@ -82,7 +80,7 @@ def git_patch(checkout: Checkout, wish: Wish, *, helm: Mapping[str, str] | None 
                 raise Refused(f"{file} cannot be changed in place", hint=f"set by hand: {lines[:400]}") from None
         after[file] = text
     for file, body in changes.new.items():
-        after[file] = yaml.safe_dump(body, sort_keys=False, default_flow_style=False, allow_unicode=True)
+        after[file] = written(body)
     return GitPatch(before={name: checkout.texts.get(name, "") for name in after}, after=after)
 
 

@@ -24,7 +24,9 @@ SECONDS = 10
 class _Result(Protocol):
     rowcount: int
 
-    def fetchall(self) -> list[Row]: ...
+    def fetchall(self) -> list[Row]:
+        """Every row."""
+        ...
 
 
 class _Connection(Protocol):
@@ -33,11 +35,17 @@ class _Connection(Protocol):
     closed: bool
     broken: bool
 
-    def execute(self, query: str, params: Sequence[Value] = ...) -> _Result: ...
+    def execute(self, query: str, params: Sequence[Value] = ...) -> _Result:
+        """Run a statement."""
+        ...
 
-    def transaction(self) -> AbstractContextManager[object]: ...
+    def transaction(self) -> AbstractContextManager[object]:
+        """A transaction, committed where its block ends well."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close it."""
+        ...
 
 
 class _Driver(Protocol):
@@ -46,7 +54,9 @@ class _Driver(Protocol):
     Error: type[Exception]
     IntegrityError: type[Exception]
 
-    def connect(self, conninfo: str, **options: object) -> _Connection: ...
+    def connect(self, conninfo: str, **options: object) -> _Connection:
+        """A connection."""
+        ...
 
 
 class _Cursor:

@@ -295,7 +295,7 @@ HOSTILE_NAMES: tuple[JsonValue, ...] = (
     "chat\r\nHost: x", "Chat", "chat;delete", "chat chat", "a..b", ".a", "x" * 254, "ch\u0430t", "chat\u200b",
     None, 7, ["chat"], {"$ne": ""},
 )  # fmt: skip
-NUMBERS: tuple[JsonValue, ...] = (0, -1, 2**63, 2.5, "2", True, [2], {"a": 2}, float("inf"))
+NUMBERS: tuple[JsonValue, ...] = (0, -1, 2**63, 2.5, "2", True, [2], {"a": 2})
 WORDS: tuple[JsonValue, ...] = ("", "*", "evil$(x)", "a b", "a\nb", "`evil`", 7, True, [], "x" * 300, "--evil")
 EXTRA = ("uid", "force", "patch", "dryRun", "https://evil.example", "selector", "fieldManager")
 KIND_NAMES: tuple[JsonValue, ...] = ("DaemonSet", "Pod", "Secret", "deployment", "*", "", "Namespace", None)

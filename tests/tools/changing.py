@@ -125,7 +125,7 @@ def groups(count: int = 4, **spec: JsonValue) -> JsonObject:
 
 def kserve(**predictor: JsonValue) -> JsonObject:
     """An InferenceService."""
-    model = {**container(name=None), "modelFormat": {"name": "huggingface"}}
+    model: JsonObject = {**container(name=None), "modelFormat": {"name": "huggingface"}}
     return made("InferenceService", {"predictor": {"model": model, **predictor}}, status={"conditions": []})
 
 

@@ -34,6 +34,7 @@ from tools.writing import Cause, Conflict, Invalid, Lost, Rejected, Throttled
 PATCH_BYTES: Final = 64 << 10
 PATCH_DEPTH: Final = 32
 MANAGER: Final = "plumbline"
+_QUOTED: Final = re.compile(r'Invalid value: "(?:[^"\\]|\\.)*": ')
 _REVISION: Final = re.compile(r"[1-9][0-9]{0,19}")
 """A resourceVersion that is a precondition: "" and "0" would be none (Kubernetes API concepts, "Resource versions")."""
 _BY_ROLE: Final = re.compile(r'(\S+ ("[^"]*" )?is )?forbidden: User "')
@@ -185,7 +186,8 @@ def _check_preconditions(ref: ResourceRef, metadata: JsonObject, *, bound: bool)
 
 def failure(answer: Answer, path: str, *, sent: bool) -> PlumblineError:
     """The error of an answer to a patch. Raises CredentialsError on 401."""
-    status, message, body = answer.status, message_of(answer), _status_of(answer)
+    body = _status_of(answer)
+    status, message = answer.status, _short(_text(body.get("message"))) or message_of(answer)
     if status == 429:
         return Throttled(message, wait=answer.wait)
     if status == 401:
@@ -201,6 +203,11 @@ def failure(answer: Answer, path: str, *, sent: bool) -> PlumblineError:
     if status == 404:
         return error_of(answer, path)
     return Conflict(message) if status == 409 else Invalid(message, causes=_causes(body))
+
+
+def _short(message: str) -> str:
+    """What a server says, without the whole object that some of its messages quote."""
+    return _QUOTED.sub("Invalid value: ", " ".join(message.split()))[:500]
 
 
 def _status_of(answer: Answer) -> JsonObject:

@@ -7,7 +7,6 @@ the applying process imports this module: the reader's port has no way to write.
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 import time
 from collections.abc import Callable, Collection
@@ -97,7 +96,7 @@ class LiveWriter:
         self._reads = LiveKube(transport, request_timeout=request_timeout)
         self._clock = ServerClock(monotonic)
         self._monotonic = monotonic
-        self._asked = -math.inf
+        self._asked = monotonic()
 
     async def __aenter__(self) -> LiveWriter:
         return self
