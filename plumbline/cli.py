@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from plumbline.cli_changes import add_changes
+
 FAILED, USAGE, FOUND, INTERRUPTED = 1, 2, 3, 130
 SEVERITIES = ("low", "medium", "high", "critical")
 FORMATS = ("table", "json", "yaml", "markdown")
@@ -125,12 +127,7 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     evidence.add_argument("--no-color", action="store_true")
     evidence.set_defaults(module="plumbline.keeping", function="evidence")
     _sessions(commands)
-    proposals = commands.add_parser("proposals", help="list drafts of changes, or show one; a draft changes nothing")
-    proposals.add_argument("what", nargs="?", choices=("list", "show"), default="list", help="list them (the default)")
-    proposals.add_argument("id", nargs="?", help="id of the draft to show")
-    proposals.add_argument("-o", "--output", choices=("table", "json"), default="table")
-    proposals.add_argument("--no-color", action="store_true")
-    proposals.set_defaults(module="plumbline.proposing", function="proposals")
+    add_changes(commands)
     audit = commands.add_parser("audit", help="the hash-chained log of everything that was done")
     audits = audit.add_subparsers(dest="audit_command", metavar="COMMAND", required=True)
     verify = audits.add_parser("verify", help="check the chain, and a head you kept")

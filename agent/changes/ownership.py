@@ -40,10 +40,10 @@ _AUTOSCALERS = (kinds.HPA, kinds.SCALED_OBJECT)
 def check_ownership(
     target: Record, wanted: Sequence[Wanted], view: View, gathered: Sequence[tuple[ToolCall, Evidence]]
 ) -> None:
-    """Raises Refused, with what to change instead, where somebody would set the change back."""
-    tool = _delivered_by(target, view)
-    if tool:
-        raise Refused(f"{target.ref} is delivered by {tool}, which would set it back", hint="change it at its source")
+    """Raises Refused, with what to change instead, where its owner or an autoscaler would set the change back.
+
+    What a delivery tool owns is changed at its source: that is a patch of its repository, and no reason to refuse.
+    """
     owner = owner_reference(target.data)
     if owner is not None and target.ref.kind_ref != kinds.WORKLOAD:  # a job leaves its Workload's settings alone
         raise Refused(f"{target.ref} belongs to {owner}, which would set it back", hint="change its owner")
@@ -51,7 +51,8 @@ def check_ownership(
         _check_autoscalers(target, view, gathered)
 
 
-def _delivered_by(target: Record, view: View) -> str:
+def delivered_by(target: Record, view: View) -> str:
+    """The tool that delivers an object, and would set a live write back; "" where none is known to."""
     for key in (*target.labels, *target.annotations):
         for prefix, tool in _PREFIXES:
             if key.startswith(prefix):

@@ -71,9 +71,9 @@ class Load:
 
 def predict(view: View, target: ResourceRef, blast: Blast, limits: Limits) -> tuple[str, ...]:
     """The expected effect of a plan, line by line."""
-    lines = [*_gpus(blast), *_cost(blast, limits)]
+    lines = arithmetic(blast, limits)
     if target.kind_ref not in targets.SERVED or blast.replicas_after is None:
-        return tuple(lines)
+        return lines
     tokens, latency = points_of(view, TOKENS, target), points_of(view, LATENCY, target)
     load = load_of(tokens)
     if load is None:
@@ -84,6 +84,11 @@ def predict(view: View, target: ResourceRef, blast: Blast, limits: Limits) -> tu
         told = f"throughput: not predicted; measured peak of the last 24 h: {_num(load.peak)} tokens/s"
         return (*lines, told, "latency: not predicted (its pods will run with other settings or anew)")
     return (*lines, *_throughput(load, blast.replicas_after), *_latency(load, blast.replicas_after, tokens, latency))
+
+
+def arithmetic(blast: Blast, limits: Limits) -> tuple[str, ...]:
+    """What needs no measurement: GPUs and their price."""
+    return (*_gpus(blast), *_cost(blast, limits))
 
 
 def points_of(view: View, query: NamedQuery, target: ResourceRef) -> Points:

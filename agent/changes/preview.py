@@ -16,7 +16,7 @@ from agent.analysis.records import Record
 from agent.analysis.view import View
 from agent.changes import guards, prediction
 from agent.changes.engine import Engine, NotNow, dotted, listed, one_line
-from agent.changes.ownership import check_ownership
+from agent.changes.ownership import check_ownership, delivered_by
 from agent.changes.patches import FieldChange, differences, inverse, merged, same, touched, value_at
 from agent.changes.plans import MAX_BYTES, Blast, Plan, Verification, bind, changed, read
 from agent.changes.records import Proposal
@@ -268,6 +268,11 @@ async def _owned(engine: Engine, row: Proposal, spec: ChangeSpec[BaseModel], obj
     ]
     gathered = await engine.look(calls, at=at)
     view = View(gathered, now=at, scope=_scope(row.target))
+    if tool := delivered_by(Record("", "", obj, row.target), view):
+        raise NotNow(
+            f"{row.target} is delivered by {tool}, which would set a live write back",
+            hint=f"plumbline proposals export {row.id} --source DIR makes it a patch of the repository",
+        )
     try:
         check_ownership(Record("", "", obj, row.target), spec.wants(spec.parse(row.args), obj), view, gathered)
     except Refused as refused:

@@ -24,6 +24,8 @@ TIERS = {
     "D": "D: risky, a whole node",
 }
 LABEL = 13
+OWN_SIGNS = "→×–±"
+"""Signs of our own predictions that are shown as they are; everything else beyond ASCII is spelled out."""
 
 
 def approval_view(plan: Plan) -> Document:
@@ -55,7 +57,9 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     yield from _labelled("predicted", [_text(line) for line in plan.predicted] or ["nothing"])
     yield "reach", _json(plan.blast.model_dump(mode="json"))
     yield "tier", TIERS[plan.tier]
-    yield from _labelled("verified by", [_check(one) for one in plan.verification] or ["nothing: a person has to look"])
+    yield from _labelled(
+        "verified by", [checked(one) for one in plan.verification] or ["nothing: a person has to look"]
+    )
     if plan.undoes:
         yield "undoes", plan.undoes
     yield "expires", f"{rfc3339(plan.expires)} ({plan.expires!r}), by the API server's clock"
@@ -79,7 +83,8 @@ def _bound(value: FieldValue) -> str:
     return f"{_json([*value.path])} is {_json(value.value) if value.present else 'absent'}"
 
 
-def _check(one: Verification) -> str:
+def checked(one: Verification) -> str:
+    """One check in words."""
     what = f"query {one.query}" if one.query else f"condition {one.condition}" if one.condition else "field "
     where = _json([*one.field]) if one.field else ""
     when = f"from {one.settle:g} s after the write, for {one.window:g} s"
@@ -88,7 +93,10 @@ def _check(one: Verification) -> str:
 
 def _text(line: str) -> str:
     """A line of prediction: ours, and still written so that it cannot pretend to be another line."""
-    return _json(line)[1:-1]
+    text = _json(line)[1:-1]
+    for sign in OWN_SIGNS:
+        text = text.replace(json.dumps(sign)[1:-1], sign)
+    return text
 
 
 def _json(value: JsonValue) -> str:

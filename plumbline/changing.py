@@ -1,0 +1,330 @@
+"""`plumbline proposals …` and `plumbline apply`: look at proposals, approve bytes, apply them, see what came of them.
+
+Rules: who approves is whom the API server names, never a flag; previews, applies and verifications use the applier's
+own credentials (--kubeconfig, --context); a moment of the past (--at) is never one in which something is changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from agent.app import Target
+from agent.changes import adopting
+from agent.changes.applier import once, watch
+from agent.changes.applying import apply as apply_plan
+from agent.changes.approving import may_approve
+from agent.changes.engine import Engine
+from agent.changes.ledger import Ledger
+from agent.changes.opening import open_engine
+from agent.changes.preview import preview as preview_plan
+from agent.changes.records import Approval, Proposal
+from agent.changes.states import Move, NotAllowed
+from agent.changes.undoing import undo as undo_plan
+from agent.changes.verifying import verify as verify_plan
+from agent.principal import establish
+from agent.render import contract, terminal
+from agent.render.document import Document
+from agent.render.proposals import ADVISORY, listing, proposal
+from agent.settings import Settings
+from agent.store import DraftRow
+from agent.store.ledger import open_ledger
+from agent.store.sqlite import SqliteStore
+from plumbline.asking import colored, columns
+from plumbline.cli import FAILED, program
+from plumbline.outcome import put, say
+from plumbline.targets import open_target, settings_of
+from tools.audit import AuditLog
+from tools.errors import SettingsError, UnknownName, UserError
+from tools.kube.connect import KubeTarget
+from tools.kube.writer import connect_writer
+from tools.types import JsonObject, Principal
+
+MAX_SHOWN = 50
+MAX_DRAFTS = 200
+_REFUSED = ("refused", "rejected", "expired", "stale", "revoked", "unknown", "needs human")
+"""States in which a command that was to change something has not done so."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """One command's settings and store."""
+
+    arguments: argparse.Namespace
+    settings: Settings
+    ledger: Ledger
+
+    def find(self, name: str) -> Proposal:
+        """A proposal by id or the beginning of one; a draft of a run is taken into the ledger.
+
+        Raises UnknownName, UserError.
+        """
+        wanted = name.lower()
+        found = [row for row in self.ledger.find(wanted) if wanted]
+        drafts = [draft for draft in self.drafts() if wanted and draft.id.startswith(wanted)]
+        ids = {row.id for row in found} | {draft.id for draft in drafts}
+        if len(ids) > 1:
+            raise UserError(f"{name!r} begins several ids", hint="give more of it")
+        if found:
+            return found[0]
+        if drafts:
+            return adopting.adopted(self.ledger, drafts[0])
+        known = [*(row.id for row in self.ledger.page(limit=MAX_SHOWN)), *(draft.id for draft in self.drafts())]
+        raise UnknownName("proposal", name, known)
+
+    def drafts(self) -> list[DraftRow]:
+        """What runs have left and nobody has taken up, newest first."""
+        return SqliteStore(self.settings.state_dir).drafts(limit=MAX_DRAFTS)
+
+    def shown(self, row: Proposal) -> Document:
+        """One proposal, whole."""
+        needed = self.settings.changes.approvals.of(row.tier) if row.tier else None
+        return proposal(
+            row,
+            self.ledger.approvals(row.id),
+            needed,
+            self.ledger.moves(proposal=row.id),
+            self.ledger.journal(row.id),
+        )
+
+    def put(self, document: Document, body: JsonObject) -> None:
+        """On stdout, as asked for."""
+        if self.arguments.output == "json":
+            put(contract.as_json({"apiVersion": contract.API_VERSION, **body}))
+        else:
+            put(terminal.draw(document, width=columns(), color=colored(self.settings)))
+
+    def tell(self, row: Proposal) -> int:
+        """One proposal on stdout; returns the exit code."""
+        self.put(self.shown(row), {"kind": "Proposal", **row.model_dump(mode="json")})
+        return FAILED if row.state in _REFUSED else 0
+
+
+@asynccontextmanager
+async def open_desk(arguments: argparse.Namespace) -> AsyncIterator[Desk]:
+    """Settings and store of a command. Raises UserError, also for a moment of the past."""
+    if getattr(arguments, "at", None):
+        raise SettingsError("--at is for looking back: nothing is changed in the past", hint="leave it out")
+    settings = settings_of(arguments)
+    ledger = open_ledger(settings.state_dir, settings.changes.store)
+    try:
+        yield Desk(arguments, settings, ledger)
+    finally:
+        ledger.close()
+
+
+@asynccontextmanager
+async def _engine(desk: Desk) -> AsyncIterator[tuple[Engine, Target]]:
+    """An engine with the credentials of the flags, which are the applier's own."""
+    arguments, settings = desk.arguments, desk.settings
+    kubeconfig = KubeTarget(
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
+        request_timeout=settings.request_timeout,
+        allowed_plugins=settings.allowed_plugins,
+        allow_insecure_tls=settings.allow_insecure_tls,
+    )
+    async with open_target(arguments, settings) as target, await connect_writer(kubeconfig) as writer:
+        name = f"{(await establish(target.kube)).user}@{socket.gethostname()}"
+        async with open_engine(settings, target, writer, name=name) as engine:
+            yield engine, target
+
+
+@asynccontextmanager
+async def _person(desk: Desk) -> AsyncIterator[tuple[Principal, float]]:
+    """Whom the API server takes us for, and its time."""
+    async with open_target(desk.arguments, desk.settings) as target:
+        yield await establish(target.kube), await target.kube.server_time()
+
+
+def _run(work: Awaitable[int]) -> int:
+    async def run() -> int:
+        return await work
+
+    return asyncio.run(run())
+
+
+# --- looking -----------------------------------------------------------------------------------------------------
+
+
+def show_all(arguments: argparse.Namespace) -> int:
+    """List proposals, newest first."""
+
+    async def work() -> int:
+        async with open_desk(arguments) as desk:
+            kept = desk.ledger.page(states=tuple(arguments.state or ()), limit=MAX_SHOWN, after=arguments.after or "")
+            known = {row.id for row in kept}
+            loose = [] if arguments.state or arguments.after else [d for d in desk.drafts() if d.id not in known]
+            rows = [*kept, *(adopting.as_proposal(draft) for draft in loose if desk.ledger.get(draft.id) is None)]
+            rows.sort(key=lambda row: row.at, reverse=True)
+            items = [row.model_dump(mode="json") for row in rows[:MAX_SHOWN]]
+            desk.put(listing(rows[:MAX_SHOWN]), {"kind": "ProposalList", "items": [*items]})
+            return 0
+
+    return _run(work())
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Show one proposal."""
+
+    async def work() -> int:
+        async with open_desk(arguments) as desk:
+            desk.tell(desk.find(arguments.id))
+            return 0
+
+    return _run(work())
+
+
+def new(arguments: argparse.Namespace) -> int:
+    """Write a draft by hand."""
+
+    async def work() -> int:
+        async with open_desk(arguments) as desk, _person(desk) as (person, at):
+            args: JsonObject = {}
+            for pair in arguments.args:
+                name, mark, text = pair.partition("=")
+                if not mark or not name:
+                    raise SettingsError(f"{pair[:80]!r} is no argument", hint="write name=value, such as replicas=5")
+                args[name] = _value(text)
+            made = adopting.typed(
+                desk.ledger, arguments.change, args, author=person.user, because=arguments.because, at=at
+            )
+            return desk.tell(made)
+
+    return _run(work())
+
+
+def _value(text: str) -> str | int | float | bool:
+    """A number, true or false where it is written as one; text otherwise."""
+    with suppress(ValueError):
+        found = json.loads(text)
+        if isinstance(found, str | int | float | bool):
+            return found
+    return text
+
+
+# --- deciding ----------------------------------------------------------------------------------------------------
+
+
+def approve(arguments: argparse.Namespace) -> int:
+    """Approve the bytes of one digest."""
+
+    async def work() -> int:
+        async with open_desk(arguments) as desk, _person(desk) as (person, at):
+            row, rules = desk.find(arguments.id), desk.settings.changes.rules
+            if not arguments.digest:
+                desk.tell(row)
+                raise SettingsError(
+                    "these are the bytes; approve them by their digest",
+                    hint=f"{program()} proposals approve {row.id} --digest {row.digest[:12] or 'DIGEST'}",
+                )
+            if reason := may_approve(row, person, arguments.digest, at, rules):
+                raise UserError(reason, hint=f"{program()} proposals show {row.id}")
+            given = Approval(
+                proposal=row.id,
+                digest=row.digest,
+                principal=person.user,
+                surface="cli",
+                at=at,
+                proof={"groups": [*person.groups], "established": person.established},
+            )
+            _audit(desk, "approval", row, person.user, at)
+            row, count = desk.ledger.approve(row, given, needed=rules.needed.of(row.tier or "D"))
+            if row.state != "approved":
+                say(f"{count} of {rules.needed.of(row.tier or 'D')} approvals: more are needed")
+            elif rules.needed.of(row.tier or "D") > 1 or row.tier != "A":
+                say(ADVISORY)
+            return desk.tell(row)
+
+    return _run(work())
+
+
+def _audit(desk: Desk, kind: str, row: Proposal, actor: str, at: float) -> None:
+    AuditLog(desk.settings.state_dir / "audit.jsonl").append(
+        kind, {"proposal": row.id, "digest": row.digest, "actor": actor, "at": at}
+    )
+
+
+def _decided(arguments: argparse.Namespace, move: Move) -> int:
+    async def work() -> int:
+        async with open_desk(arguments) as desk, _person(desk) as (person, at):
+            row = desk.find(arguments.id)
+            try:
+                _audit(desk, move, row, person.user, at)
+                row = desk.ledger.move(row, move, actor=person.user, at=at, note=arguments.because)
+            except NotAllowed as error:
+                raise UserError(str(error), hint=f"{program()} proposals show {row.id}") from None
+            desk.tell(row)
+            return 0
+
+    return _run(work())
+
+
+def reject(arguments: argparse.Namespace) -> int:
+    """Turn a proposal down."""
+    return _decided(arguments, "reject")
+
+
+def revoke(arguments: argparse.Namespace) -> int:
+    """Take an approval, or a proposal that waits for one, back."""
+    return _decided(arguments, "revoke")
+
+
+# --- doing -------------------------------------------------------------------------------------------------------
+
+
+def _done(arguments: argparse.Namespace, step: Callable[[Engine, Proposal, str], Awaitable[Proposal]]) -> int:
+    async def work() -> int:
+        async with open_desk(arguments) as desk:
+            row = desk.find(arguments.id)
+            async with _engine(desk) as (engine, target):
+                who = (await establish(target.kube)).user
+                return desk.tell(await step(engine, row, who))
+
+    return _run(work())
+
+
+def preview(arguments: argparse.Namespace) -> int:
+    """Make the plan of a draft, by the server's own dry run, and submit it for approval."""
+    return _done(arguments, lambda engine, row, who: preview_plan(engine, row.id, requester=who))
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    """Apply one approved proposal, or every one that is, until told to stop."""
+    if arguments.watch:
+        return _watching(arguments)
+    if not arguments.id:
+        raise SettingsError("which proposal?", hint=f"{program()} apply ID, or {program()} apply --watch")
+    return _done(arguments, lambda engine, row, _who: apply_plan(engine, row.id))
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """See whether an applied proposal did what it should."""
+    return _done(arguments, lambda engine, row, _who: verify_plan(engine, row.id))
+
+
+def undo(arguments: argparse.Namespace) -> int:
+    """Propose the inverse of an applied proposal, previewed."""
+    return _done(arguments, lambda engine, row, who: undo_plan(engine, row.id, requester=who))
+
+
+def _watching(arguments: argparse.Namespace) -> int:
+    async def work() -> int:
+        async with open_desk(arguments) as desk, _engine(desk) as (engine, _):
+            stop = asyncio.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            say(f"applier {engine.name} watches {engine.writer.address}")
+            if arguments.once:
+                await once(engine, lambda line: put(f"{line}\n"))
+            else:
+                await watch(engine, lambda line: put(f"{line}\n"), stop=stop)
+            return 0
+
+    return _run(work())
