@@ -6,7 +6,7 @@ from agent.changes.ledger import Ledger
 from agent.changes.records import Proposal
 from agent.store import DraftRow
 from tools import registry
-from tools.errors import UnknownName
+from tools.errors import Refused, UnknownName, UserError
 from tools.types import JsonObject, digest_of
 
 
@@ -37,11 +37,14 @@ def as_proposal(draft: DraftRow) -> Proposal:
 
 
 def typed(ledger: Ledger, change: str, args: JsonObject, *, author: str, because: str, at: float) -> Proposal:
-    """The proposal that a person types. Raises UnknownName, Refused."""
+    """The proposal that a person types. Raises UnknownName, UserError."""
     spec = registry.changes().get(change)
     if spec is None:
         raise UnknownName("change", change, registry.changes())
-    parsed = spec.parse(args)
+    try:
+        parsed = spec.parse(args)
+    except Refused as refused:
+        raise UserError(refused.message, hint=f"it is {spec.call}") from None
     plain: JsonObject = parsed.model_dump(mode="json")
     order = digest_of({"change": change, "args": plain, "author": author, "at": at})
     row = Proposal(

@@ -23,7 +23,7 @@ SMALL_WINDOW = 32_768
 SMALL_BYTES = 2 << 10
 SMALL_ROWS = 40
 COMPACT_AT = 6_000
-"""Tokens of a request from which old results shrink to one line each."""
+"""Tokens of a request, its tools aside, from which old results shrink to one line each."""
 OVERHEAD = 4
 """Tokens a message costs beside its words, as servers count."""
 
@@ -72,11 +72,11 @@ def build(case: Case, memory: Memory, tools: list[ToolSchema], room: Room, *, ca
     turns = _hypotheses_once(memory)
     whole = [_turn(case, asked, room, short=False) for asked in turns]
     brief = [_turn(case, asked, room, short=True) for asked in turns]
-    fixed = size_of([*opening, *closing], tools)
+    fixed, schemas = size_of([*opening, *closing], tools), size_of([], tools)
     for short in range(len(turns) + 1):
         history = [*brief[:short], *whole[short:]]
         size = fixed + sum(_words(message) for turn in history for message in turn)
-        if size <= (room.compact_at if len(turns) - short > 1 else room.most):
+        if size <= room.most and (size - schemas <= room.compact_at or len(turns) - short <= 1):
             break
     return [*opening, *(message for turn in history for message in turn), *closing]
 

@@ -14,8 +14,9 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.app import App
+from agent.changes.adopting import as_proposal
 from agent.commands import exported
-from agent.render import markdown, proposal, terminal
+from agent.render import markdown, proposals, terminal
 from agent.render.answer import answer
 from agent.render.contract import as_json, as_yaml, contract
 from agent.render.document import clean
@@ -44,9 +45,10 @@ def stored(app: App, session: str, evidence: list[Evidence]) -> Iterator[tuple[s
     for form in ("markdown", "json"):
         yield f"export {form}", exported(app.store, session, form)
     drafts = app.store.drafts(session)
-    yield "proposals", terminal.draw(proposal.listing(drafts), width=WIDTH, color=False)
-    for row in drafts:
-        yield f"proposal {row.id}", terminal.draw(proposal.proposal(row), width=WIDTH, color=False)
+    rows = [as_proposal(draft) for draft in drafts]
+    yield "proposals", terminal.draw(proposals.listing(rows), width=WIDTH, color=False)
+    for row in rows:
+        yield f"proposal {row.id}", terminal.draw(proposals.proposal(row, [], None, [], []), width=WIDTH, color=False)
 
 
 def files(folder: Path) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 from pydantic import JsonValue
 
+from agent.analysis.view import View
 from agent.changes.drafting import vet
-from tests.agent.build import QUEUE_METRIC, hpa, owner, workload
+from agent.changes.ownership import delivered_by
+from tests.agent.build import NOW, QUEUE_METRIC, hpa, owner, workload
 from tests.agent.drafting import (
     DEPLOYMENTS,
     HPAS,
@@ -239,28 +241,40 @@ def test_what_is_so_already(stands: int | None, wanted: int) -> None:
         ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "Helm"),
         ({"managedFields": [{"manager": "argocd-controller", "paths": ["spec.template"]}]}, "Argo CD"),
         ({"managedFields": [{"manager": "kustomize-controller"}]}, "Flux"),
-        (
-            {"ownerReferences": [owner("InferenceService", "chat", "serving.kserve.io/v1beta1")]},
-            "InferenceService/chat",
-        ),
     ],
 )
-def test_who_delivers_or_owns_it_is_changed_instead(metadata: JsonObject, who: str) -> None:
+def test_what_a_tool_delivers_may_be_proposed_and_is_known(metadata: JsonObject, who: str) -> None:
+    """It becomes a patch of the repository: a live write would be set back."""
     read = run()
     meta(read).update(metadata)
+    assert vetted(read).name == "chat"
+    assert deliverer(read) == who
+
+
+def test_its_owner_is_changed_instead() -> None:
+    read = run()
+    meta(read).update({"ownerReferences": [owner("InferenceService", "chat", "serving.kserve.io/v1beta1")]})
     line = refusal(read)
-    assert who in line
+    assert "InferenceService/chat" in line
     assert "would set it back (change " in line
 
 
-def test_an_argo_application_that_lists_it_owns_it() -> None:
+def deliverer(read: Read) -> str:
+    """Who delivers the target of the usual order."""
+    view = View(list(read.values()), now=NOW, scope=CLUSTER)
+    record = view.find(vetted(read))
+    assert record is not None
+    return delivered_by(record, view)
+
+
+def test_an_argo_application_that_lists_it_delivers_it() -> None:
     read = run()
     tracked: JsonObject = {"group": "apps", "kind": "Deployment", "namespace": "ml", "name": "chat"}
     application = workload("Application", "all", "argoproj.io/v1alpha1", status={"resources": [tracked]})
     read["E20"] = listing("E20", "argoproj.io", "Application", [application])
-    assert "Argo CD" in refusal(read)
+    assert deliverer(read) == "Argo CD"
     tracked["name"] = "other"
-    assert vetted(read).name == "chat"
+    assert deliverer(read) == ""
 
 
 @pytest.mark.parametrize("target", ["chat", "other"])

@@ -80,7 +80,7 @@ async def test_a_workload_that_nobody_else_owns(opened: Opener, world: str, args
 @pytest.mark.parametrize(
     ("args", "cites", "why"),
     [
-        (scaled("search", "chat-70b", 3), ["E1/search/chat-70b", "@chat-70b-"], "delivered by Argo CD"),
+        (scaled("search", "chat-70b", 3), ["E1/search/chat-70b", "@chat-70b-"], "scales search/Deployment/chat-70b"),
         (scaled("monitoring", "prometheus", 2, "StatefulSet"), ["E2/monitoring/prometheus/status/readyReplicas", "E1"],
          "two independent kinds"),
         (scaled("research", "notebook-a", 2, "StatefulSet"), ["E2/research/notebook-a", "@notebook-a-"], "belongs to"),

@@ -413,7 +413,8 @@ async def test_a_write_without_its_bonds_is_refused_and_a_dry_run_needs_none(tmp
 
 @pytest.mark.parametrize(
     "kind", ["Secret", "Namespace", "Pod", "ClusterRole.rbac.authorization.k8s.io", "Deployment",
-             "Deployment.extensions", "ValidatingWebhookConfiguration.admissionregistration.k8s.io", "Job.apps", "deployments.apps"]
+             "Deployment.extensions", "ValidatingWebhookConfiguration.admissionregistration.k8s.io", "Job.apps",
+             "deployments.apps"]
 )  # fmt: skip
 async def test_only_kinds_of_the_catalogue_are_touched(tmp_path: Path, kind: str) -> None:
     ref = WEB.model_copy(update={"kind": kind.partition(".")[0], "group": kind.partition(".")[2]})
