@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from agent.app import Target
 from agent.changes import adopting
-from agent.changes.applier import once, watch
+from agent.changes.applier import Round, watch
+from agent.changes.applier import work as one_round
 from agent.changes.applying import apply as apply_plan
 from agent.changes.approving import may_approve
 from agent.changes.engine import Engine
@@ -26,7 +27,7 @@ from agent.changes.opening import open_engine
 from agent.changes.preview import preview as preview_plan
 from agent.changes.records import Approval, Proposal
 from agent.changes.states import Move, NotAllowed
-from agent.changes.undoing import undo as undo_plan
+from agent.changes.undoing import propose_undo
 from agent.changes.verifying import verify as verify_plan
 from agent.principal import establish
 from agent.render import contract, terminal
@@ -311,7 +312,21 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def undo(arguments: argparse.Namespace) -> int:
     """Propose the inverse of an applied proposal, previewed."""
-    return _done(arguments, lambda engine, row, who: undo_plan(engine, row.id, requester=who))
+
+    async def step(engine: Engine, row: Proposal, who: str) -> Proposal:
+        at = await engine.writer.server_time()
+        draft = propose_undo(engine.ledger, row.id, author=who, at=at)
+        return await preview_plan(engine, draft.id, requester=who) if draft.state in ("draft", "previewed") else draft
+
+    return _done(arguments, step)
+
+
+def _heard(done: Round) -> None:
+    """What a round did, one line each."""
+    for row in done.moved.values():
+        put(f"{row.id} {row.change} {row.target}: {row.state}{f' ({row.note})' if row.note else ''}\n")
+    for name, why in done.waiting.items():
+        say(why if name in why else f"{name}: {why}")
 
 
 def _watching(arguments: argparse.Namespace) -> int:
@@ -322,9 +337,9 @@ def _watching(arguments: argparse.Namespace) -> int:
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
             say(f"applier {engine.name} watches {engine.writer.address}")
             if arguments.once:
-                await once(engine, lambda line: put(f"{line}\n"))
+                _heard(await one_round(engine))
             else:
-                await watch(engine, lambda line: put(f"{line}\n"), stop=stop)
+                await watch(engine, stop=stop, heard=_heard)
             return 0
 
     return _run(work())

@@ -55,8 +55,8 @@ def serving(obj: JsonObject, kind: KindRef) -> tuple[Verification, ...]:
 
 
 def below(query: str, bound: float) -> Verification:
-    """A named query stays at or below a bound for a day."""
-    return Verification(query=query, comparator="<=", bound=bound, settle=LOOK_BACK, window=DAY)
+    """A named query stays at or below a bound for a day, from when new pods are ready and it sees nothing before."""
+    return Verification(query=query, comparator="<=", bound=bound, settle=ROLLOUT + LOOK_BACK, window=DAY)
 
 
 def condition(name: str, status: str = "True", *, settle: float = 60.0, window: float = STEADY) -> Verification:

@@ -1,110 +1,106 @@
-"""The applier's rounds: what a dead process left, what has expired, what is approved, what is due for a look.
+"""The applying process: takes up what a crash left, applies what is approved, watches what was applied. No more.
 
-Rules: one round is bounded and never raises for one proposal; what cannot be decided stays as it is and is told; the
-store is asked to write before anything starts, so an applier that cannot keep its journal does nothing.
+Rules: a claim of somebody else is left alone while it lives; one round does a bounded number of things, and one that
+fails leaves the others alone; where the store or the audit log cannot be written, the process stops.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-from agent.changes.applying import apply, resume, settle
+from agent.changes.applying import apply, look_again, resume, settle
 from agent.changes.engine import Engine, NotNow, one_line
-from agent.changes.ledger import Held, LedgerDown, Raced
-from agent.changes.plans import BadPlan, carries, read
+from agent.changes.ledger import Raced
+from agent.changes.plans import BadPlan, read
 from agent.changes.records import Proposal
-from agent.changes.states import NotAllowed, State
 from agent.changes.verifying import verify
-from tools.errors import AuditUnavailable, CredentialsError, PlumblineError
+from tools.errors import PortError
 
 PAGE = 50
-"""Proposals of one state that a round looks at."""
-EVERY = 5.0
+"""Proposals of each kind that one round looks at."""
+INTERVAL = 10.0
 """Seconds between rounds."""
-Tell: TypeAlias = Callable[[str], None]
-_ENDS: tuple[State, ...] = ("previewed", "awaiting approval", "approved")
 
 
-async def once(engine: Engine, tell: Tell) -> int:
-    """One round; returns how many proposals were moved. Raises LedgerDown, AuditUnavailable, CredentialsError."""
+@dataclass(slots=True)
+class Round:
+    """What one round did: proposals by id, and why some could not be gone on with."""
+
+    moved: dict[str, Proposal] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
+
+
+async def recover(engine: Engine, row: Proposal) -> Proposal:
+    """Take up a proposal that a crash may have left claimed or applying, or one whose write was lost sight of.
+
+    Raises NotNow where it was released and is approved as before, PortError where the cluster does not answer.
+    """
+    if row.state == "unknown":
+        return await look_again(engine, row)
     at = await engine.writer.server_time()
-    engine.ledger.put(f"applier/{engine.name}", {"alive": at}, at=at)
-    moved = await recover(engine, tell, at)
-    for row in engine.ledger.page(states=_ENDS, limit=PAGE):
-        if row.expires is not None and at >= row.expires:
-            moved += await _tried(engine, row, tell, lambda row: _expire(engine, row, at))
-    for row in reversed(engine.ledger.page(states=("approved",), limit=PAGE)):
-        moved += await _tried(engine, row, tell, lambda row: apply(engine, row.id))
-    for row in engine.ledger.page(states=("applied",), limit=PAGE):
-        moved += await _tried(engine, row, tell, lambda row: verify(engine, row.id), quiet=True)
-    return moved
-
-
-async def recover(engine: Engine, tell: Tell, at: float) -> int:
-    """What an applier that died has left: this one's own proposals, and those whose claim has run out."""
-    moved = 0
-    for row in engine.ledger.page(states=("claimed", "applying", "unknown"), limit=PAGE):
-        own, over = row.lease == engine.name, at >= row.lease_until
-        if own or over:
-            moved += await _tried(
-                engine, row, tell, lambda row: _recovered(engine, row, at), quiet=row.state == "unknown"
-            )
-    return moved
-
-
-async def _recovered(engine: Engine, row: Proposal, at: float) -> Proposal:
+    ours, over = row.lease == engine.name, at >= row.lease_until
+    if not (ours or over):
+        return row
     if row.state == "claimed":
-        if row.lease == engine.name and at < row.lease_until:
+        if ours and not over:
             return await resume(engine, row)
-        return engine.move(row, "release", at=at, note="the claim on it ran out")
+        return engine.move(row, "release", at=at, note="the claim on it ran out before anything was written")
     try:
         plan = read(row.plan.encode(), digest=row.digest)
     except BadPlan as error:
-        if row.state == "unknown":
-            return row
-        return engine.move(row, "lose", at=at, note=one_line(error))
-    if row.state == "unknown":
-        obj = await engine.writer.get(plan.target)
-        return engine.move(row, "adopt", at=at, note="found applied") if carries(obj, plan) else row
-    row = await settle(engine, row, plan, why="the applier ended while it wrote")
+        return engine.move(
+            row, "lose", at=at, note=f"{one_line(error)}, after a write of it began: look at {row.target}"
+        )
+    row = await settle(engine, row, plan, why="the applier was stopped")
     return await resume(engine, row) if row.state == "claimed" else row
+
+
+async def work(engine: Engine) -> Round:
+    """One round. Raises LedgerDown, AuditUnavailable, CredentialsError: then nothing more may be done."""
+    done = Round()
+    at = await engine.writer.server_time()
+    engine.ledger.put(f"applier/{engine.name}", {"alive": at}, at=at)  # a store that cannot be written stops the round
+    for row in engine.ledger.page(states=("previewed", "awaiting approval", "approved"), limit=PAGE):
+        if row.expires is not None and at >= row.expires:
+            await _try(done, row, lambda row=row: _expire(engine, row, at))  # type: ignore[misc]
+    for row in engine.ledger.page(states=("claimed", "applying", "unknown"), limit=PAGE):
+        await _try(done, row, lambda row=row: recover(engine, row))  # type: ignore[misc]
+    for row in engine.ledger.page(states=("approved",), limit=PAGE):
+        if row.id not in done.waiting:
+            await _try(done, row, lambda row=row: apply(engine, row.id))  # type: ignore[misc]
+    for row in engine.ledger.page(states=("applied",), limit=PAGE):
+        await _try(done, row, lambda row=row: verify(engine, row.id))  # type: ignore[misc]
+    return done
 
 
 async def _expire(engine: Engine, row: Proposal, at: float) -> Proposal:
     return engine.move(row, "expire", at=at, note="nobody applied it in time")
 
 
-async def _tried(
-    engine: Engine, row: Proposal, tell: Tell, work: Callable[[Proposal], object], *, quiet: bool = False
-) -> int:
-    """Do something with one proposal and tell what became of it; only a store or log that fails stops the round."""
+async def _try(done: Round, row: Proposal, step: Callable[[], Awaitable[Proposal]]) -> None:
     try:
-        done = work(row)
-        after = await done if asyncio.iscoroutine(done) else row
-    except (LedgerDown, AuditUnavailable, CredentialsError):
-        raise
-    except NotNow as error:
-        if not quiet:
-            tell(one_line(error))
-        return 0
-    except (Raced, Held, NotAllowed):
-        return 0
-    except PlumblineError as error:
-        tell(f"{row.id}: {one_line(error)}")
-        return 0
-    if not isinstance(after, Proposal) or after.version == row.version:
-        return 0
-    tell(f"{row.id} {row.change} {row.target}: {after.state}{f' ({after.note})' if after.note else ''}")
-    return 1
+        after = await step()
+    except Raced:
+        return  # another applier has it
+    except (NotNow, PortError, BadPlan) as error:
+        done.waiting[row.id] = one_line(error)
+        return
+    if after.version != row.version:
+        done.moved[row.id] = after
 
 
-async def watch(engine: Engine, tell: Tell, *, stop: asyncio.Event, every: float = EVERY) -> None:
-    """Rounds until `stop` is set. Raises what `once` raises."""
+async def watch(
+    engine: Engine,
+    *,
+    stop: asyncio.Event,
+    heard: Callable[[Round], None] = lambda _: None,
+    every: float = INTERVAL,
+) -> None:
+    """Round after round until `stop` is set; `heard` is told what each did. Raises as `work` does."""
     while not stop.is_set():
-        await once(engine, tell)
-        try:
+        heard(await work(engine))
+        with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every)
-        except TimeoutError:
-            continue

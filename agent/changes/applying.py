@@ -138,35 +138,38 @@ async def _stop(engine: Engine, row: Proposal, plan: Plan, at: float) -> Stop | 
 async def _patch(engine: Engine, row: Proposal, plan: Plan, obj: JsonObject) -> Proposal:
     """Write the intent down, ask once more whether it may be, and send the patch once."""
     at = await engine.writer.server_time()
-    body = request(plan, obj)
-    engine.audit.append("write", {"proposal": row.id, "digest": row.digest, "target": str(plan.target), "at": at})
+    entry: JsonObject = {"proposal": row.id, "digest": row.digest, "target": str(plan.target), "at": at}
+    body = request(plan, obj, head=engine.audit.append("write", entry))
     _write_down(engine, row, "intent", at, resourceVersion=_revision(obj), digest=row.digest)
     row = engine.move(row, "write", at=at, lease_until=at + engine.limits.lease)
-    at = await engine.writer.server_time()
-    over = overspent(engine, plan.target, at)
-    stop: Stop | None = ("release", over) if over else await _stop(engine, row, plan, at)
-    if stop is not None:
-        _write_down(engine, row, "released", at, why=stop[1])
-        row = engine.move(row, "release", at=at, note=stop[1])
-        return engine.move(row, stop[0], at=at, note=stop[1])
     try:
+        at = await engine.writer.server_time()
+        over = overspent(engine, plan.target, at)
+        stop: Stop | None = ("release", over) if over else await _stop(engine, row, plan, at)
+        if stop is not None:
+            row = _back(engine, row, at, stop[1])
+            return engine.move(row, stop[0], at=at, note=stop[1])
         after = await engine.writer.patch(plan.target, body)
     except Lost as error:
         return await settle(engine, row, plan, why=one_line(error))
     except Conflict as error:
-        _write_down(engine, row, "released", at, why=one_line(error))
-        return engine.move(row, "release", at=at, note=one_line(error))
+        return _back(engine, row, at, one_line(error))
     except (Invalid, Rejected, Denied, Refused, NotFound, NotServed) as error:
         move, note = _verdict(error)
         return engine.move(row, move, at=at, note=note)
-    except (PortError, CredentialsError) as error:  # by its contract, nothing was written
-        _write_down(engine, row, "released", at, why=one_line(error))
-        engine.move(row, "release", at=at, note=one_line(error))
+    except (PortError, CredentialsError) as error:  # by the port's contract, nothing was written
+        _back(engine, row, at, one_line(error))
         raise
     _write_down(engine, row, "answered", at, resourceVersion=_revision(after))
     row = engine.move(row, "done", at=at)
     _write_down(engine, row, "done", at)
     return row
+
+
+def _back(engine: Engine, row: Proposal, at: float, why: str) -> Proposal:
+    """From applying to claimed: nothing was written."""
+    _write_down(engine, row, "released", at, why=why)
+    return engine.move(row, "release", at=at, note=why)
 
 
 def _verdict(error: PlumblineError) -> Stop:
@@ -223,7 +226,16 @@ def _again(engine: Engine, row: Proposal, plan: Plan, obj: JsonObject, at: float
 
 def _adopt(engine: Engine, row: Proposal, at: float) -> Proposal:
     _write_down(engine, row, "adopted", at)
-    return engine.move(row, "done", at=at, note="found applied")
+    return engine.move(row, "adopt" if row.state == "unknown" else "done", at=at, note="found applied")
+
+
+async def look_again(engine: Engine, row: Proposal) -> Proposal:
+    """Whether a write that was lost sight of took effect after all; one that did is adopted, any other stays."""
+    plan = read(row.plan.encode(), digest=row.digest)
+    obj = await _get(engine, plan)
+    if obj is not None and fields.text(obj, "metadata", "uid") == plan.target.uid and carries(obj, plan):
+        return _adopt(engine, row, await engine.writer.server_time())
+    return row
 
 
 # --- small things --------------------------------------------------------------------------------------------

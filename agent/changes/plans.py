@@ -122,12 +122,15 @@ def _generation(obj: JsonObject) -> int | None:
     return None if found is None else int(found)
 
 
-def request(plan: Plan, obj: JsonObject) -> JsonObject:
-    """The merge patch to send: the plan's, plus uid, the resourceVersion just read, and the plan's own mark."""
+def request(plan: Plan, obj: JsonObject, *, head: str = "") -> JsonObject:
+    """The merge patch to send: the plan's, plus uid, the resourceVersion just read, and the plan's own mark.
+
+    `head`: of the audit log, kept on the object so that a log that is cut later shows.
+    """
     metadata: JsonObject = {
         "uid": plan.target.uid,
         "resourceVersion": fields.text(obj, "metadata", "resourceVersion"),
-        "annotations": {PLAN_ANNOTATION: plan.digest},
+        "annotations": {PLAN_ANNOTATION: f"{plan.digest} {head}".strip()},
     }
     body = merged(plan.patch, {"metadata": metadata})
     if not isinstance(body, dict):
@@ -137,4 +140,4 @@ def request(plan: Plan, obj: JsonObject) -> JsonObject:
 
 def carries(obj: JsonObject, plan: Plan) -> bool:
     """True where an object bears the mark of this very plan."""
-    return fields.text(obj, "metadata", "annotations", PLAN_ANNOTATION) == plan.digest
+    return fields.text(obj, "metadata", "annotations", PLAN_ANNOTATION).partition(" ")[0] == plan.digest

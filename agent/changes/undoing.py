@@ -1,47 +1,56 @@
-"""Undo: a new proposal whose plan is the inverse of another. It is previewed and approved like any other.
+"""Undo is a proposal like any other: its plan is the inverse that was prepared before the apply.
 
-Rule: it restores the recorded fields exactly, or it is refused because somebody else changed them since.
+Rule: it is previewed, approved and applied as every plan is, and refused where somebody changed the object since.
 """
 
 from __future__ import annotations
 
-from agent.changes.engine import Engine
-from agent.changes.preview import preview
+from agent.changes.ledger import Ledger
 from agent.changes.records import Proposal
-from agent.changes.states import TRANSITIONS
-from tools.errors import UserError
+from agent.changes.states import TRANSITIONS, Move
+from tools.errors import UnknownName, UserError
 from tools.types import digest_of
 
+_UNDO: Move = "undo"
+MAX_TRIES = 100
+"""Undo proposals of one change."""
 
-async def undo(engine: Engine, name: str, *, requester: str) -> Proposal:
-    """The proposal that undoes another, previewed; the same one again where there is one that is still open.
 
-    Raises UserError for a proposal whose change is not in effect, and what preview raises.
+def propose_undo(ledger: Ledger, name: str, *, author: str, at: float) -> Proposal:
+    """A draft that undoes an applied proposal; the one that is open where there is one already.
+
+    Raises UnknownName, UserError for a proposal that has nothing to undo.
     """
-    done = engine.proposal(name)
-    if (done.state, "undo") not in TRANSITIONS:
-        raise UserError(f"proposal {done.id} is {done.state}: there is nothing to undo", hint="see proposals show")
-    at = await engine.writer.server_time()
-    for attempt in range(100):
-        order = digest_of({"undoes": done.id, "digest": done.digest, "attempt": attempt})
-        draft = Proposal(
-            id=order[:12],
-            context=done.context,
-            session=done.session,
-            run=done.run,
-            at=at,
-            change=done.change,
-            args=done.args,
-            target=done.target,
-            because=f"undoes {done.id}",
-            cites=done.cites,
-            author=requester,
-            order=order,
-            undoes=done.id,
-        )
-        row = engine.ledger.add(draft, actor=requester)
-        if row.state in ("draft", "previewed"):
-            return await preview(engine, row.id, requester=requester)
-        if row.state in ("awaiting approval", "approved", "claimed", "applying", "applied", "verified", "unknown"):
-            return row
-    raise UserError(f"{done.id} was tried to be undone too often", hint="undo it by hand")
+    row = ledger.get(name)
+    if row is None:
+        raise UnknownName("proposal", name, ())
+    if (row.state, _UNDO) not in TRANSITIONS:
+        raise UserError(f"proposal {row.id} is {row.state}: there is nothing to undo")
+    if row.undoes:
+        raise UserError(f"proposal {row.id} is an undo itself", hint="propose the change anew")
+    for number in range(MAX_TRIES):
+        key = digest_of(["undo", row.id, row.digest, number])
+        known = ledger.get(key[:12])
+        if known is not None and known.state in ("refused", "rejected", "expired", "stale", "revoked"):
+            continue
+        if known is not None:
+            return known
+        return ledger.add(_draft(row, key, author=author, at=at), actor=author)
+    raise UserError(f"{row.id} has {MAX_TRIES} undo proposals", hint="undo it by hand")
+
+
+def _draft(row: Proposal, key: str, *, author: str, at: float) -> Proposal:
+    return Proposal(
+        id=key[:12],
+        context=row.context,
+        session=row.session,
+        run=row.run,
+        at=at,
+        change=row.change,
+        args=row.args,
+        target=row.target,
+        because=f"undoes {row.id}",
+        author=author,
+        order=key,
+        undoes=row.id,
+    )

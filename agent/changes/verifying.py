@@ -1,220 +1,184 @@
-"""Whether an applied plan did what it should: three answers, over its window, from evidence read after the write.
+"""Whether a change did what its plan says: held, failed or inconclusive, over a window, with fresh evidence.
 
-Rules: a check that fails is a failure at once; what cannot be read is inconclusive, and inconclusive is never success;
-a serving change is also compared with the latency before it. Whatever is not verified goes to a human, with the undo
-that was prepared. Two-sample test: Kolmogorov–Smirnov (Smirnov 1948), with the size of the effect beside it.
+Rules: nothing counts before a check's settling time; a check that failed once has failed; what was not watched for the
+whole window, or not measured, is inconclusive, and inconclusive is never a success: a human decides then. A change of
+something that serves must also not have made it slower.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from agent.analysis import kinds
-from agent.analysis.view import View
-from agent.changes.engine import Engine, NotNow, dotted, one_line
-from agent.changes.looking import QUERIES
-from agent.changes.patches import value_at
-from agent.changes.plans import Plan, Verification, carries, read
-from agent.changes.prediction import DAY, LATENCY, points
+from agent.changes import observing
+from agent.changes.engine import Engine, one_line
+from agent.changes.plans import Plan, Verification, read
+from agent.changes.preview import foreign_change
 from agent.changes.records import Proposal
-from agent.changes.states import TRANSITIONS
-from tools import fields, targets
-from tools.errors import NotFound, PortError, UserError
-from tools.types import JsonObject, Scope, ToolCall
+from tools import fields
+from tools.errors import NotFound, NotServed, PortError, UserError
+from tools.types import JsonObject
 
-Verdict: TypeAlias = Literal["holds", "fails", "inconclusive"]
-LEAST = 12
-"""Points of latency on either side from which two stretches are compared: an hour of one replica."""
-WORSE = 1.2
-"""How much the median may grow: the D08 rule of a fifth."""
-ALPHA = 0.01
+GRACE = 3600.0
+"""Seconds beyond its window after which a check that could not be made is inconclusive."""
+MAX_GAP = 120.0
+"""Seconds between two looks at most; of a longer window a fifth of it."""
+Status: TypeAlias = Literal["held", "failed", "inconclusive", "pending"]
+_WORST: tuple[Status, ...] = ("failed", "pending", "inconclusive", "held")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What one check says, and why."""
+class Check:
+    """How one check stands."""
 
-    verdict: Verdict
-    because: str
+    status: Status
+    text: str
 
 
 async def verify(engine: Engine, name: str) -> Proposal:
-    """Look at an applied proposal: verified, or with a human, or (NotNow) too early to tell.
+    """Look once, and move an applied proposal where its checks are decided; it stays applied while they are not.
 
-    Raises UserError for a proposal that is not applied, LedgerDown, AuditUnavailable.
+    Raises UserError for a proposal that is not applied, PortError where the cluster's clock cannot be read.
     """
     row = engine.proposal(name)
     if row.state != "applied":
-        raise UserError(f"proposal {row.id} is {row.state}, so there is nothing to verify", hint="apply it first")
-    plan = read(row.plan.encode(), digest=row.digest)
+        raise UserError(f"proposal {row.id} is {row.state}, not applied")
     at = await engine.writer.server_time()
-    done = _applied_at(engine, row)
-    checks, since = await _checks(engine, plan, done, at)
-    engine.audit.append(
-        "verify", {"proposal": row.id, "digest": row.digest, "seen": [[c.verdict, c.because] for _, c in checks]}
-    )
-    failed = [one.because for _, one in checks if one.verdict == "fails"]
-    if failed:
-        return engine.move(row, "escalate", at=at, note=f"failed: {failed[0]}; undo it with `proposals undo {row.id}`")
-    ends = done + max((one.settle + one.window for one in plan.verification), default=0.0)
-    if at < ends:
-        raise NotNow(
-            f"{row.id}: nothing speaks against it so far; it is looked at until {fields.rfc3339(ends)}",
-            hint=f"verify it again then ({since})",
-        )
-    open_ = [one.because for _, one in checks if one.verdict == "inconclusive"]
-    if open_ or not plan.verification:
-        why = open_[0] if open_ else "the plan names nothing to look at"
-        return engine.move(row, "escalate", at=at, note=f"inconclusive: {why}")
-    row = engine.move(row, "pass", at=at, note="; ".join(one.because for _, one in checks)[:400])
-    if plan.undoes:
-        _undone(engine, plan, at)
+    found = await look(engine, row, at)
+    worst = min((check.status for check in found), key=_WORST.index)
+    if worst == "pending":
+        return row
+    note = "; ".join(check.text for check in found if check.status == worst)
+    if worst != "held":
+        word = "failed" if worst == "failed" else "inconclusive"
+        return engine.move(row, "escalate", at=at, note=f"verification {word}: {note}")
+    row = engine.move(row, "pass", at=at, note=note)
+    if row.undoes:
+        undone = engine.proposal(row.undoes)
+        engine.move(undone, "undo", at=at, note=f"undone by {row.id}, verified")
     return row
 
 
-def _undone(engine: Engine, plan: Plan, at: float) -> None:
-    """What this plan undoes is undone once that was seen."""
-    undone = engine.proposal(plan.undoes)
-    if (undone.state, "undo") in TRANSITIONS:
-        engine.move(undone, "undo", at=at, note=f"undone by {plan.proposal}, and seen to be")
+async def look(engine: Engine, row: Proposal, at: float) -> list[Check]:
+    """Every check of an applied proposal as it stands now; what was seen is kept for the next look."""
+    plan = read(row.plan.encode(), digest=row.digest)
+    since = _applied_at(engine, row)
+    key = f"watch/{row.id}"
+    seen = dict(engine.ledger.document(key) or {})
+    try:
+        obj = await engine.writer.get(plan.target)
+    except (NotFound, NotServed):
+        return [Check("failed", f"{plan.target} is not there any more")]
+    except PortError as error:
+        return _unreadable(plan, since, at, one_line(error))
+    if fields.text(obj, "metadata", "uid") != plan.target.uid:
+        return [Check("failed", f"{plan.target} was deleted and made again")]
+    if reason := foreign_change(plan, obj):
+        return [Check("inconclusive", reason)]
+    found = [Check("held", "the fields stand as they were set")]
+    for number, wanted in enumerate(plan.verification):
+        if wanted.query:
+            found.append(await _query(engine, plan, wanted, since, at))
+        else:
+            found.append(_field(wanted, obj, seen, str(number), since, at))
+    engine.ledger.put(key, seen, at=at)
+    if any(wanted.query for wanted in plan.verification) and all(check.status == "held" for check in found):
+        longest = max(wanted.settle + wanted.window for wanted in plan.verification if wanted.query)
+        settle = max(wanted.settle for wanted in plan.verification if wanted.query)
+        verdict, told = await observing.latency(engine, plan.target, since, since + settle, since + longest)
+        found.append(Check(verdict, f"latency: {told}"))
+    return found
 
 
 def _applied_at(engine: Engine, row: Proposal) -> float:
-    moves = [move.at for move in engine.ledger.moves(proposal=row.id) if move.move == "done"]
-    return moves[-1] if moves else row.at
+    moves = engine.ledger.moves(proposal=row.id)
+    return next((move.at for move in reversed(moves) if move.state == "applied"), row.at)
 
 
-async def _checks(engine: Engine, plan: Plan, done: float, at: float) -> tuple[list[tuple[str, Seen]], str]:
-    """Every check with what it says, and from when on they count."""
-    try:
-        obj = await engine.writer.get(plan.target)
-    except NotFound:
-        return [("object", Seen("fails", f"{plan.target} is not there any more"))], "now"
-    except PortError as error:
-        return [("object", Seen("inconclusive", f"{plan.target} cannot be read: {one_line(error)}"))], "now"
-    if fields.text(obj, "metadata", "uid") != plan.target.uid:
-        return [("object", Seen("fails", f"{plan.target} was deleted and made again"))], "now"
-    if not carries(obj, plan):
-        return [("object", Seen("inconclusive", f"{plan.target} has been changed by another plan since"))], "now"
-    view = await _view(engine, plan, at)
-    out = [(_name(one), _judge(one, plan, obj, view, done, at)) for one in plan.verification if at >= done + one.settle]
-    if plan.target.kind_ref in targets.SERVED:
-        out.append(("latency", latency(await _view(engine, plan, done), view, plan, done)))
-    waits = [one.settle for one in plan.verification if at < done + one.settle]
-    return out, f"{len(waits)} of {len(plan.verification)} checks count later" if waits else "all checks count"
+def _unreadable(plan: Plan, since: float, at: float, why: str) -> list[Check]:
+    last = max((wanted.settle + wanted.window for wanted in plan.verification), default=0.0)
+    over = at > since + last + GRACE
+    return [Check("inconclusive" if over else "pending", f"{plan.target} could not be read: {why}")]
 
 
-def _name(one: Verification) -> str:
-    return one.query or one.condition or dotted(one.field)
+# --- fields and conditions -----------------------------------------------------------------------------------
 
 
-async def _view(engine: Engine, plan: Plan, at: float) -> View:
-    names = dict.fromkeys([*(one.query for one in plan.verification if one.query), LATENCY.name])
-    calls = [ToolCall(tool="named_query", args={"name": name}) for name in names]
-    if plan.target.namespace:
-        for kind in (kinds.POD, kinds.REPLICA_SET, plan.target.kind_ref):
-            args: JsonObject = {"group": kind.group, "kind": kind.kind, "namespace": plan.target.namespace}
-            calls.append(ToolCall(tool="list_objects", args=args))
-    gathered = await engine.look(calls, at=at)
-    return View(gathered, now=at, scope=Scope(asked=str(plan.target), subject=plan.target, namespaces=None))
+def _field(wanted: Verification, obj: JsonObject, seen: JsonObject, key: str, since: float, at: float) -> Check:
+    """A field or condition, from this look and those before it."""
+    name = wanted.condition or ".".join(wanted.field)
+    start = since + wanted.settle
+    if at < start:
+        return Check("pending", f"{name} counts only {start - at:.0f} s from now")
+    standing = seen.get(key)
+    kept: JsonObject = dict(standing) if isinstance(standing, dict) else {}
+    value = _condition(obj, wanted.condition) if wanted.condition else _value(obj, wanted)
+    told = f"{name} {wanted.comparator} {wanted.bound} (seen: {value})"
+    if kept.get("failed") or (value is not None and not holds(value, wanted)):
+        seen[key] = {**kept, "failed": kept.get("failed") or told}
+        return Check("failed", str(kept.get("failed") or told))
+    if value is not None:
+        last, first = fields.number(kept, "last"), fields.number(kept, "first")
+        unbroken = first is not None and last is not None and at - last <= max(MAX_GAP, wanted.window / 5)
+        kept = {"begun": kept.get("begun", at), "first": first if unbroken else at, "last": at}
+        seen[key] = kept
+    first, last = fields.number(kept, "first"), fields.number(kept, "last")
+    if first is not None and last is not None and last - first >= wanted.window:
+        return Check("held", told)
+    begun = fields.number(kept, "begun")
+    until = max(start, start if begun is None else begun) + wanted.window + GRACE
+    if at > until:
+        return Check("inconclusive", f"{name} was not watched for {wanted.window:.0f} s on end")
+    return Check("pending", told)
 
 
-def _judge(one: Verification, plan: Plan, obj: JsonObject, view: View, done: float, at: float) -> Seen:
-    if one.query:
-        return _by_query(one, plan, view, done)
-    if one.condition:
-        found = next(
-            (c for c in fields.items(obj, "status", "conditions") if fields.text(c, "type") == one.condition), None
-        )
-        status: JsonValue = fields.text(found, "status") if found is not None else None
-        return _compared(one, status, f"condition {one.condition}")
-    value = value_at(obj, one.field)
-    return _compared(one, value.value if value.present else 0.0, dotted(one.field))
+def _condition(obj: JsonObject, name: str) -> str | None:
+    """Its status; None where its controller has not seen the object as it is."""
+    generation = fields.number(obj, "metadata", "generation")
+    of_all = fields.number(obj, "status", "observedGeneration")
+    for one in fields.items(obj, "status", "conditions"):
+        if fields.text(one, "type") == name:
+            own = fields.number(one, "observedGeneration")
+            observed = of_all if own is None else own
+            stale = generation is not None and observed is not None and observed < generation
+            return None if stale else fields.text(one, "status")
+    return None
 
 
-def _by_query(one: Verification, plan: Plan, view: View, done: float) -> Seen:
-    """Every pod of the target that the query measures has to hold; one that is not measured leaves it open."""
-    query = QUERIES.get(one.query)
-    if query is None:
-        return Seen("inconclusive", f"there is no query {one.query}")
-    pods = view.pods_of(plan.target)
-    rows = view.rows_for(query, pods)
-    if not pods or not rows:
-        return Seen("inconclusive", f"{one.query}: nothing of {plan.target} is measured ({view.state(query)})")
-    values = [row.value for row in rows if row.value is not None]
-    values += [value for row in rows for moment, value in row.points if moment >= done + one.settle]
-    judged = [_compared(one, value, one.query) for value in values]
-    worst = next((seen for seen in judged if seen.verdict == "fails"), None)
-    if worst is not None:
-        return worst
-    missing = {pod.ref.name for pod in pods if fields.text(pod.data, "status", "phase") == "Running"}
-    missing -= {row.label("pod") for row in rows}
-    if missing or not judged or any(seen.verdict == "inconclusive" for seen in judged):
-        return Seen("inconclusive", f"{one.query} does not measure {', '.join(sorted(missing)[:3]) or 'its pods'}")
-    return Seen("holds", f"{one.query} {one.comparator} {one.bound} on {len(rows)} pods")
+def _value(obj: JsonObject, wanted: Verification) -> float | str | None:
+    found: JsonValue = fields.dig(obj, *wanted.field)
+    if isinstance(wanted.bound, str):
+        return found if isinstance(found, str) else ""
+    if isinstance(found, bool):
+        return float(found)
+    return 0.0 if found is None else fields.number(found)
 
 
-def _compared(one: Verification, value: JsonValue, what: str) -> Seen:
-    if isinstance(value, bool) and not isinstance(one.bound, str):
-        value = float(value)
-    if isinstance(one.bound, str):
-        if value is None:
-            return Seen("inconclusive", f"{what} is not reported")
-        return Seen("holds" if value == one.bound else "fails", f"{what} is {value}, wanted {one.bound}")
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        return Seen("inconclusive", f"{what} is no number")
-    number, bound = float(value), one.bound
-    holds = {"<=": number <= bound, ">=": number >= bound, "==": number == bound}[one.comparator]
-    return Seen("holds" if holds else "fails", f"{what} is {number:g}, wanted {one.comparator} {bound:g}")
+def holds(value: float | str, wanted: Verification) -> bool:
+    """True where a value is what is wanted; text and numbers never compare."""
+    bound = wanted.bound
+    if isinstance(value, str) or isinstance(bound, str):
+        return wanted.comparator == "==" and value == bound
+    return {"<=": value <= bound, ">=": value >= bound, "==": value == bound}[wanted.comparator]
 
 
-# --- latency -----------------------------------------------------------------------------------------------------
+# --- queries -------------------------------------------------------------------------------------------------
 
 
-def latency(past: View, view: View, plan: Plan, done: float) -> Seen:
-    """Whether time to first token grew with the change; open where only one side of it was measured.
-
-    `past`: the same as of the moment of the write.
-    """
-    before = [value for moment, value in _latencies(past, plan) if done - DAY <= moment < done]
-    after = [value for moment, value in _latencies(view, plan) if moment >= done]
-    if not before and not after:
-        return Seen("holds", "latency is not measured here, before or after")
-    if len(before) < LEAST or len(after) < LEAST:
-        return Seen("inconclusive", f"latency: {len(before)} points before and {len(after)} after are too few")
-    grown = _median(after) / _median(before)
-    if grown > WORSE and _differ(before, after):
-        return Seen("fails", f"first token p95 grew {grown:.2f} × ({_median(before):.3g} → {_median(after):.3g} s)")
-    return Seen("holds", f"first token p95 {_median(before):.3g} → {_median(after):.3g} s")
-
-
-def _latencies(view: View, plan: Plan) -> list[tuple[float, float]]:
-    """Points of the target's pods, and of those that are gone: by name, unless another workload has it now."""
-    target = plan.target
-    own = {pod.ref.name for pod in view.pods_of(target)}
-    others = {pod.ref.name for pod in view.objects(kinds.POD) if pod.ref.namespace == target.namespace} - own
-    rows = [row for row in view.rows(LATENCY) if row.label("namespace") == target.namespace]
-    mine = [row for row in rows if row.label("pod") in own or row.label("pod").startswith(f"{target.name}-")]
-    found = points(row for row in mine if row.label("pod") not in others)
-    return [point for series in found.values() for point in series.items()]
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
-def _differ(one: Sequence[float], other: Sequence[float]) -> bool:
-    """True where the two samples come from different distributions, at the level ALPHA."""
-    left, right = sorted(one), sorted(other)
-    shares = ((bisect_right(left, v) / len(left), bisect_right(right, v) / len(right)) for v in (*left, *right))
-    distance = max(abs(a - b) for a, b in shares)
-    critical = math.sqrt(-math.log(ALPHA / 2) / 2) * math.sqrt((len(left) + len(right)) / (len(left) * len(right)))
-    return distance > critical
+async def _query(engine: Engine, plan: Plan, wanted: Verification, since: float, at: float) -> Check:
+    """A named query over the window, asked anew from its beginning to now."""
+    start, end = since + wanted.settle, since + wanted.settle + wanted.window
+    if at < start:
+        return Check("pending", f"{wanted.query} counts only {start - at:.0f} s from now")
+    seen = await observing.over(engine, plan.target, wanted.query, start, min(at, end))
+    bad = [(pod, value) for pod, moment, value in seen.values if not holds(value, wanted)]
+    if bad:
+        pod, value = bad[0]
+        return Check("failed", f"{wanted.query} was {value:g} at {pod}, wanted {wanted.comparator} {wanted.bound}")
+    if at < end:
+        return Check("pending", f"{wanted.query} {wanted.comparator} {wanted.bound} so far")
+    if seen.missing:
+        return Check("inconclusive", f"{wanted.query}: {seen.missing}")
+    return Check("held", f"{wanted.query} {wanted.comparator} {wanted.bound} for {wanted.window / 3600:.3g} h")

@@ -39,7 +39,7 @@ def approval_view(plan: Plan) -> Document:
 
 def as_text(plan: Plan) -> str:
     """The same, line by line."""
-    return "".join(f"{label.ljust(LABEL)}{line}\n" for label, line in [("proposal", plan.proposal), *_lines(plan)])
+    return "".join(f"{label.ljust(LABEL)}{line}\n" for label, line in [("proposal", _text(plan.proposal)), *_lines(plan)])
 
 
 def _line(label: str, line: str) -> Line:
@@ -47,9 +47,9 @@ def _line(label: str, line: str) -> Line:
 
 
 def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
-    yield "change", f"{plan.change} {_json(plan.args)}"
+    yield "change", f"{_text(plan.change)} {_json(plan.args)}"
     yield "object", f"{_json(plan.target.model_dump(mode='json'))} generation {_json(plan.generation)}"
-    yield "cluster", plan.cluster
+    yield "cluster", _text(plan.cluster)
     yield from _labelled("field", [_change(change) for change in plan.dry_run])
     yield from _labelled("holds while", [_bound(value) for value in plan.before])
     yield "patch", f"{_json(plan.patch)} and annotation {PLAN_ANNOTATION}"
@@ -61,10 +61,10 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         "verified by", [checked(one) for one in plan.verification] or ["nothing: a person has to look"]
     )
     if plan.undoes:
-        yield "undoes", plan.undoes
+        yield "undoes", _text(plan.undoes)
     yield "expires", f"{rfc3339(plan.expires)} ({plan.expires!r}), by the API server's clock"
-    yield "policy", f"{plan.policy}, plan version {plan.version}"
-    yield "nonce", plan.nonce
+    yield "policy", f"{_text(plan.policy)}, plan version {plan.version}"
+    yield "nonce", _text(plan.nonce)
     yield "digest", plan.digest
 
 
@@ -85,14 +85,14 @@ def _bound(value: FieldValue) -> str:
 
 def checked(one: Verification) -> str:
     """One check in words."""
-    what = f"query {one.query}" if one.query else f"condition {one.condition}" if one.condition else "field "
+    what = f"query {_text(one.query)}" if one.query else f"condition {_text(one.condition)}" if one.condition else "field "
     where = _json([*one.field]) if one.field else ""
     when = f"from {one.settle:g} s after the write, for {one.window:g} s"
     return f"{what}{where} {one.comparator} {_json(one.bound)}, {when}"
 
 
 def _text(line: str) -> str:
-    """A line of prediction: ours, and still written so that it cannot pretend to be another line."""
+    """Text of ours, and still written so that it cannot pretend to be another line."""
     text = _json(line)[1:-1]
     for sign in OWN_SIGNS:
         text = text.replace(json.dumps(sign)[1:-1], sign)

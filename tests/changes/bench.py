@@ -18,11 +18,12 @@ from agent.settings import Settings
 from evals.once import Served, serving
 from evals.world.load import load
 from evals.world.model import World
+from tests.servers.kube.worlds import small_world, thing
 from tools.kube.connect import KubeTarget
 from tools.kube.writer import connect_writer
 from tools.types import JsonObject, Principal, ResourceRef, digest_of
 
-CHAT = ResourceRef(group="apps", version="v1", kind="Deployment", namespace="search", name="chat-8b")
+WEB = ResourceRef(group="apps", version="v1", kind="Deployment", namespace="default", name="web")
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class Bench:
         """The proposal after an apply."""
         return await apply(self.engine, row.id)
 
-    async def get(self, ref: ResourceRef = CHAT) -> JsonObject:
+    async def get(self, ref: ResourceRef = WEB) -> JsonObject:
         """The object as it stands."""
         return await self.engine.writer.get(ref)
 
@@ -83,9 +84,30 @@ class Bench:
         self.world.clock.advance(seconds)
 
 
+def small(*faults: JsonObject, replicas: int = 4) -> World:
+    """A world of one Deployment that nobody else owns."""
+    spec: JsonObject = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "app", "image": "example/app:1"}]},
+        },
+    }
+    counts: JsonObject = {
+        name: replicas for name in ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
+    }
+    status: JsonObject = {**counts, "observedGeneration": 1}
+    web = thing("apps/v1", "Deployment", "web", "default", spec=spec, status=status)
+    return small_world(
+        [web, thing("v1", "Namespace", "kube-system"), thing("v1", "Namespace", "default")],
+        faults=[{"server": "kube", **fault} for fault in faults],
+    )
+
+
 @asynccontextmanager
 async def on_world(
-    name: str,
+    world: str | World,
     state_dir: Path,
     *,
     changes: Mapping[str, object] | None = None,
@@ -93,7 +115,7 @@ async def on_world(
     applier: str = "applier-1",
 ) -> AsyncIterator[Bench]:
     """A bench on a world. `changes`: settings of the table; `alter` changes the world first."""
-    world = load(name)
+    world = load(world) if isinstance(world, str) else world
     if alter is not None:
         alter(world)
     settings = Settings.model_validate({"state_dir": state_dir, "changes": dict(changes or {})})
