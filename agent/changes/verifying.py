@@ -122,10 +122,11 @@ def _field(wanted: Verification, obj: JsonObject, seen: JsonObject, key: str, si
     if value is not None:
         last, first = fields.number(kept, "last"), fields.number(kept, "first")
         unbroken = first is not None and last is not None and at - last <= max(MAX_GAP, wanted.window / 5)
-        kept = {"begun": kept.get("begun", at), "first": first if unbroken else at, "last": at}
+        kept = {**kept, "begun": kept.get("begun", at), "first": first if unbroken else at, "last": at}
         seen[key] = kept
     first, last = fields.number(kept, "first"), fields.number(kept, "last")
-    if first is not None and last is not None and last - first >= wanted.window:
+    if kept.get("held") or (first is not None and last is not None and last - first >= wanted.window):
+        seen[key] = {**kept, "held": True}
         return Check("held", told)
     begun = fields.number(kept, "begun")
     until = max(start, start if begun is None else begun) + wanted.window + GRACE
