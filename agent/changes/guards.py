@@ -25,10 +25,13 @@ from tools.redaction.names import is_secret
 BUDGET = KindRef(group="policy", kind="PodDisruptionBudget")
 
 
-def too_far(blast: Blast, limits: Limits, *, undo: bool) -> str:
-    """Why a plan reaches too far for one step, in one line; "" where it does not."""
+def too_far(target: ResourceRef, blast: Blast, limits: Limits, *, undo: bool) -> str:
+    """Why a plan reaches too far for one step, in one line; "" where it does not.
+
+    The bounds of an autoscaler move by steps of their own: how many replicas run between them is up to the load.
+    """
     before, after = blast.replicas_before, blast.replicas_after
-    if not undo and before is not None and after is not None:
+    if not undo and target.kind_ref in targets.SERVED and before is not None and after is not None:
         reason = workloads.step(before, after, "replicas")
         if reason:
             return reason

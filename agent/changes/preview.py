@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from agent.analysis import kinds
 from agent.analysis.records import Record
@@ -28,6 +28,10 @@ from tools.writing import Conflict, Invalid, Rejected
 
 TRIES = 5
 """How often an object is read anew because somebody wrote it meanwhile."""
+
+
+_MAPS = ("labels", "annotations")
+"""What of the metadata many write into, each its own keys."""
 
 
 class Unfit(Exception):
@@ -187,12 +191,28 @@ async def _draft(engine: Engine, row: Proposal, spec: ChangeSpec[BaseModel], obj
 def _inverse(obj: JsonObject, patch: JsonObject) -> JsonObject:
     """The patch that undoes another one exactly. Raises Unfit where there is none."""
     try:
-        back = inverse(obj, patch)
+        back = _key_by_key(inverse(obj, patch), patch)
     except ValueError as error:
         raise Unfit(f"it could not be undone exactly: {error}") from None
-    if not same(merged(merged(obj, patch), back), obj):
+    if not same(_tidy(merged(merged(obj, patch), back)), _tidy(obj)):
         raise Unfit("it could not be undone exactly")
     return back
+
+
+def _key_by_key(back: JsonObject, patch: JsonObject) -> JsonObject:
+    """An inverse that takes away its own labels and annotations only, also where there were none before."""
+    meta, given = dict(fields.mapping(back, "metadata")), fields.mapping(patch, "metadata")
+    for name in _MAPS:
+        if name in meta and meta[name] is None:
+            meta[name] = dict.fromkeys(fields.mapping(given, name))
+    return {**back, "metadata": meta} if meta else back
+
+
+def _tidy(obj: JsonValue) -> JsonValue:
+    """An object as a server keeps it: labels or annotations of which there are none are left out."""
+    meta = fields.mapping(obj, "metadata")
+    kept = {key: value for key, value in meta.items() if key not in _MAPS or value}
+    return {**obj, "metadata": kept} if isinstance(obj, dict) and meta else obj
 
 
 def _undo_draft(engine: Engine, row: Proposal, obj: JsonObject) -> _Draft:
@@ -223,6 +243,11 @@ def foreign_change(done: Plan, obj: JsonObject) -> str:
         now = value_at(obj, change.path)
         if now.present is change.removed or not (change.removed or same(now.value, change.after)):
             return f"{dotted(change.path)} of {done.target} was changed by somebody else since: undo it by hand"
+    ours = {change.path for change in done.dry_run}
+    for path in touched(done.inverse):
+        now = value_at(obj, path)
+        if isinstance(now.value, dict) and now.value and not ours.issuperset(touched(now.value, path)):
+            return f"{dotted(path)} of {done.target} holds what somebody else put there since: undo it by hand"
     return ""
 
 
@@ -289,7 +314,7 @@ async def _check_guards(engine: Engine, row: Proposal, obj: JsonObject, draft: _
     if target.kind_ref in targets.SERVED:
         budgets = await listed(engine.kube, guards.BUDGET, target.namespace)
     reason = (
-        guards.too_far(blast, limits, undo=bool(row.undoes))
+        guards.too_far(target, blast, limits, undo=bool(row.undoes))
         or guards.breaks_service(target, obj, blast)
         or guards.below_floor(target, obj, blast, limits)
         or guards.breaks_budget(target, obj, blast, budgets)
