@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from plumbline.cli_changes import add_changes
+from plumbline.cli_changes import add_changes, add_rbac
 
 FAILED, USAGE, FOUND, INTERRUPTED = 1, 2, 3, 130
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -128,6 +128,7 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     evidence.set_defaults(module="plumbline.keeping", function="evidence")
     _sessions(commands)
     add_changes(commands)
+    add_rbac(commands)
     audit = commands.add_parser("audit", help="the hash-chained log of everything that was done")
     audits = audit.add_subparsers(dest="audit_command", metavar="COMMAND", required=True)
     verify = audits.add_parser("verify", help="check the chain, and a head you kept")

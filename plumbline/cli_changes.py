@@ -41,6 +41,22 @@ def add_changes(commands: Commands) -> None:
     _changing(applier, "apply")
 
 
+def add_rbac(commands: Commands) -> None:
+    """`rbac print` and `rbac check`."""
+    rbac = commands.add_parser("rbac", help="roles and admission policy to apply, and what these credentials may do")
+    verbs = rbac.add_subparsers(dest="rbac_command", metavar="COMMAND", required=True)
+    shown = verbs.add_parser("print", help="what to apply, as YAML")
+    shown.add_argument(
+        "what", nargs="?", choices=("all", "reader", "applier", "policy"), default="all", help="which part"
+    )
+    shown.add_argument("--user", metavar="NAME", help="the applier's identity (default: its service account)")
+    shown.set_defaults(module="plumbline.rbac", function="show")
+    checked = verbs.add_parser("check", help="ask the API server for everything dangerous that is allowed")
+    checked.add_argument("-n", "--namespace", metavar="NAME", help="in this namespace too")
+    _changing(checked, "check")
+    checked.set_defaults(module="plumbline.rbac")
+
+
 def _looking(verbs: Commands) -> None:
     listed = verbs.add_parser("list", help="list them, newest first (the default)")
     listed.add_argument("--state", action="append", metavar="STATE", help="only those in this state; may be repeated")

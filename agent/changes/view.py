@@ -39,7 +39,9 @@ def approval_view(plan: Plan) -> Document:
 
 def as_text(plan: Plan) -> str:
     """The same, line by line."""
-    return "".join(f"{label.ljust(LABEL)}{line}\n" for label, line in [("proposal", _text(plan.proposal)), *_lines(plan)])
+    return "".join(
+        f"{label.ljust(LABEL)}{line}\n" for label, line in [("proposal", _text(plan.proposal)), *_lines(plan)]
+    )
 
 
 def _line(label: str, line: str) -> Line:
@@ -85,7 +87,9 @@ def _bound(value: FieldValue) -> str:
 
 def checked(one: Verification) -> str:
     """One check in words."""
-    what = f"query {_text(one.query)}" if one.query else f"condition {_text(one.condition)}" if one.condition else "field "
+    what = (
+        f"query {_text(one.query)}" if one.query else f"condition {_text(one.condition)}" if one.condition else "field "
+    )
     where = _json([*one.field]) if one.field else ""
     when = f"from {one.settle:g} s after the write, for {one.window:g} s"
     return f"{what}{where} {one.comparator} {_json(one.bound)}, {when}"

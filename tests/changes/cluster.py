@@ -21,7 +21,7 @@ from tests.changes.memory import MemoryLedger
 from tests.tools.fakes import FakeKube, MemoryAudit
 from tools import fields
 from tools.changes import PLAN_ANNOTATION, RELATED
-from tools.errors import NotFound
+from tools.errors import NotFound, Unavailable
 from tools.redact import Redactor
 from tools.types import (
     BULK,
@@ -66,6 +66,10 @@ class Cluster:
     """Digest of each patch that took effect."""
     lose: list[bool] = field(default_factory=list)
     """What becomes of the answers to the next patches: lost before (False) or after (True) they took effect."""
+    dark: int = 0
+    """Reads that are still to be answered 503."""
+    dark_after_write: int = 0
+    """What `dark` becomes with the next patch."""
     revision: int = 100
     requests: int = 0
     writes: int = 0
@@ -98,6 +102,9 @@ class Cluster:
     async def get(self, ref: ResourceRef) -> JsonObject:
         """A copy of the object."""
         self.requests += 1
+        if self.dark:
+            self.dark -= 1
+            raise Unavailable("the API server answers 503")
         if ref.identity not in self.objects:
             raise NotFound(f"{ref} is not there")
         return copy.deepcopy(self.objects[ref.identity])
@@ -111,6 +118,7 @@ class Cluster:
         """Write once, and answer or not."""
         self.requests += 1
         self.writes += 1
+        self.dark, self.dark_after_write = self.dark_after_write, 0
         took = self.lose.pop(0) if self.lose else None
         if took is False:
             raise Lost("the connection broke")
