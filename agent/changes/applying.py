@@ -37,7 +37,7 @@ async def apply(engine: Engine, name: str) -> Proposal:
         raise UserError(f"proposal {row.id} is {row.state}, not approved", hint="only an approved plan is applied")
     try:
         at = await engine.writer.server_time()
-        why = await engine.brakes.stopped(row.target, at)
+        why = await engine.brakes.stopped(row.target, at) or overspent(engine, row.target, at)
     except PortError as error:
         raise NotNow(f"{row.id} cannot be applied now: {one_line(error)}", hint=error.hint) from error
     if row.expires is None or at >= row.expires:
@@ -143,8 +143,8 @@ async def _patch(engine: Engine, row: Proposal, plan: Plan, obj: JsonObject) -> 
     _write_down(engine, row, "intent", at, resourceVersion=_revision(obj), digest=row.digest)
     row = engine.move(row, "write", at=at, lease_until=at + engine.limits.lease)
     try:
-        at = await engine.writer.server_time()
         over = overspent(engine, plan.target, at)
+        at = await engine.writer.server_time()
         stop: Stop | None = ("release", over) if over else await _stop(engine, row, plan, at)
         if stop is not None:
             row = _back(engine, row, at, stop[1])

@@ -1,6 +1,6 @@
 """How much an hour's writes may touch. Counted from the moves of the ledger, so that all appliers share one budget.
 
-Rule: the write that is about to start counts already, so of two that race both may wait, and never both go too far.
+Rule: the write that is about to start counts already, so of two that race both may wait, and never do both go too far.
 """
 
 from __future__ import annotations
@@ -34,25 +34,29 @@ def overspent(engine: Engine, target: ResourceRef, at: float) -> str:
 
 
 def _begun(engine: Engine, at: float) -> set[str]:
-    """Proposals of which a write began within the hour. What was read of the moves before is kept as a document."""
+    """Proposals of which a write began within the hour and was not taken back before it was sent, or by its answer.
+
+    What was read of the moves before is kept as a document: a shortcut, worked out anew where it is gone.
+    """
     kept = engine.ledger.document(KEY) or {}
     since = kept.get("seq")
+    begun = _times(kept.get("begun")) if isinstance(since, int) else {}
     seq = since if isinstance(since, int) else 0
-    begun = [one for one in _pairs(kept.get("begun")) if one[0] > at - HOUR]
     for _ in range(MAX_PAGES):
         moves = engine.ledger.moves(since=seq, limit=PAGE)
-        begun += [(move.at, move.proposal) for move in moves if move.move == "write" and move.at > at - HOUR]
+        for move in moves:
+            if move.move == "write":
+                begun[move.proposal] = move.at
+            elif move.move == "release" and move.state == "claimed":
+                begun.pop(move.proposal, None)
         if not moves:
             break
         seq = moves[-1].seq
-    rows: list[JsonValue] = [[moment, proposal] for moment, proposal in begun]
-    engine.ledger.put(KEY, {"seq": seq, "begun": rows}, at=at)
-    return {proposal for _, proposal in begun}
+    begun = {proposal: moment for proposal, moment in begun.items() if moment > at - HOUR}
+    engine.ledger.put(KEY, {"seq": seq, "begun": dict(begun)}, at=at)
+    return set(begun)
 
 
-def _pairs(value: JsonValue) -> list[tuple[float, str]]:
-    found = []
-    for one in value if isinstance(value, list) else ():
-        if isinstance(one, list) and len(one) == 2 and isinstance(one[0], int | float) and isinstance(one[1], str):
-            found.append((float(one[0]), one[1]))
-    return found
+def _times(value: JsonValue) -> dict[str, float]:
+    known = value if isinstance(value, dict) else {}
+    return {proposal: float(at) for proposal, at in known.items() if isinstance(at, int | float)}

@@ -27,13 +27,14 @@ from tools.kube.writer import connect_writer
 from tools.types import Principal
 
 T = TypeVar("T")
+LOOSE = {"hour_objects": 9999, "expiry": 3600, "approvals": {"C": 1, "D": 1}}
 APPROVER = Principal(source="cli", user="grace", established="SelfSubjectReview")
 
 
 @asynccontextmanager
 async def engine_at(state_dir: Path, kubeconfig: Path, name: str) -> AsyncIterator[Engine]:
     """An engine on a served world; its clock stands still, so nothing looks at ours."""
-    settings = Settings.model_validate({"state_dir": state_dir, "changes": {"hour_objects": 9999, "expiry": 3600}})
+    settings = Settings.model_validate({"state_dir": state_dir, "changes": LOOSE})
     target = KubeTarget(kubeconfig=str(kubeconfig))
     async with await connect(target) as kube, await connect_writer(target, monotonic=lambda: 0.0) as writer:
         site = Target(kube, None, "small", "", (), b"k" * 32)
