@@ -87,12 +87,7 @@ def test_nothing_and_everything_are_no_targets(change: str) -> None:
     kind = spec.kinds[0]
     names: tuple[JsonValue, ...] = ("", "*", "web,chat", "web*", None, [], ["web"])
     for name in names:
-        args: JsonObject = {
-            "group": spec.kinds[0].group,
-            "kind": spec.kinds[0].kind,
-            "namespace": "default",
-            "name": name,
-        }
+        args: JsonObject = {"group": kind.group, "kind": kind.kind, "namespace": "default", "name": name}
         with pytest.raises(Refused):
             spec.parse(args)
     with pytest.raises(Refused):
