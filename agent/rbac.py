@@ -2,7 +2,7 @@
 
 Rules: explicit kinds, no `*`, no verb that is not used; the reader only gets and lists; the applier gets and patches
 what the catalogue changes; an admission policy lets the applier's identity change only the fields the catalogue
-declares, whatever our own process does. Sources: Kubernetes "RBAC Good Practices" and ValidatingAdmissionPolicy (CEL) docs.
+declares, whatever our own process does. Sources: Kubernetes, "RBAC Good Practices" and "Validating Admission Policy".
 """
 
 from __future__ import annotations

@@ -134,6 +134,15 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     verify = audits.add_parser("verify", help="check the chain, and a head you kept")
     verify.add_argument("--head", metavar="DIGEST", help="a head printed earlier; its loss is a truncation")
     verify.set_defaults(module="plumbline.keeping", function="audit_verify")
+    for name, function, text in (
+        ("show", "audit_show", "the newest entries, one a line"),
+        ("export", "audit_export", "every entry as it stands, after the chain was checked"),
+    ):
+        part = audits.add_parser(name, help=text)
+        part.add_argument("--proposal", metavar="ID", help="only entries about this proposed change")
+        if name == "show":
+            part.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many")
+        part.set_defaults(module="plumbline.keeping", function=function)
     doctor = commands.add_parser("doctor", help="explain a broken setup")
     _target_flags(doctor)
     _model_flags(doctor, comparing=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+from collections.abc import Iterator
 
 from agent import commands, history
 from agent.events import EVENT, Answered
@@ -19,9 +21,10 @@ from plumbline.cli import FAILED, program
 from plumbline.outcome import put, say
 from plumbline.progress import Progress
 from plumbline.versions import version_of
+from tools import fields
 from tools.audit import entries, verify
-from tools.errors import TargetError, UnknownName, UserError
-from tools.types import Evidence
+from tools.errors import SettingsError, TargetError, UnknownName, UserError
+from tools.types import Evidence, JsonObject
 
 STANDS_ON = ("langgraph", "openai", "kubernetes", "prometheus-api-client", "promql-parser", "pydantic", "textual")
 
@@ -140,6 +143,40 @@ def audit_verify(arguments: argparse.Namespace) -> int:
         return 0
     say(f"{path}, line {result.line or '?'}: {result.problem}")
     return FAILED
+
+
+def audit_show(arguments: argparse.Namespace) -> int:
+    """The newest entries, oldest of them first."""
+    kept = [entry for entry in _audited() if _is_about(entry, arguments.proposal)][-max(1, arguments.limit) :]
+    for entry in kept:
+        body = fields.mapping(entry, "body")
+        told = " ".join(f"{name}={json.dumps(value, ensure_ascii=True)[:80]}" for name, value in body.items())
+        put(f"{fields.number(entry, 'seq') or 0:g}  {fields.text(entry, 'kind'):14} {told}\n")
+    return 0
+
+
+def audit_export(arguments: argparse.Namespace) -> int:
+    """Every entry as a line of JSON. Fails where the chain is broken: half a log is no evidence."""
+    result = verify(load_settings({}).state_dir / "audit.jsonl")
+    if not result.ok:
+        say(f"line {result.line or '?'}: {result.problem}")
+        return FAILED
+    for entry in _audited():
+        if _is_about(entry, arguments.proposal):
+            put(f"{json.dumps(entry, ensure_ascii=True, sort_keys=True)}\n")
+    say(f"{result.entries} entries, head {result.head}")
+    return 0
+
+
+def _audited() -> Iterator[JsonObject]:
+    path = load_settings({}).state_dir / "audit.jsonl"
+    if not path.exists():
+        raise SettingsError(f"there is no audit log at {path}", hint="nothing was asked from this state directory yet")
+    yield from entries(path)
+
+
+def _is_about(entry: JsonObject, proposal: str | None) -> bool:
+    return not proposal or fields.text(entry, "body", "proposal").startswith(proposal.lower())
 
 
 def version(arguments: argparse.Namespace) -> int:

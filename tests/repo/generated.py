@@ -115,6 +115,26 @@ def settings() -> str:
     return "\n".join(rows)
 
 
+def change_settings() -> str:
+    """The table `changes` of the settings, from its source."""
+    import ast
+
+    tree = ast.parse((ROOT / "agent" / "changes" / "settings.py").read_text())
+    body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "ChangeSettings")
+    rows = ["| key | meaning |", "|---|---|"]
+    for field, text in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+            rows.append(f"| `{field.target.id}` | {str(ast.literal_eval(text.value)).split(chr(10))[0]} |")
+    return "\n".join(rows)
+
+
+def states() -> str:
+    """What may follow what, from the table in agent/changes/states.py."""
+    from agent.changes.states import diagram
+
+    return f"```mermaid\n{diagram().strip()}\n```"
+
+
 def contract() -> str:
     """Every field of `-o json`, from the JSON Schema."""
     schema: JsonValue = json.loads(SCHEMA.read_text(encoding="utf-8"))
@@ -150,6 +170,7 @@ def _type(node: JsonValue) -> str:
 PARTS: dict[str, dict[str, Make]] = {
     "README.md": {"demo": demo},
     "docs/architecture.md": {"layers": layers, "graph": graph},
+    "docs/changes.md": {"states": states, "settings": change_settings},
     "docs/cli.md": {"commands": commands, "settings": settings, "contract": contract},
 }
 """File → part → how it is made."""
