@@ -20,7 +20,7 @@ from evals import graders
 from evals.engine import Engine
 from evals.servers.kube.server import KubeServer
 from evals.servers.prom.server import PromServer
-from evals.types import Judged, Result, RunRecord, Scenario
+from evals.types import Changed, Judged, Result, RunRecord, Scenario
 from evals.world.load import load
 from evals.world.model import World
 from tools.errors import PlumblineError, UserError
@@ -141,6 +141,8 @@ async def _record(scenario: Scenario, engine: Engine, epoch: int, begun: float) 
             heard = await converse(session, scenario)
             kept = _kept(app, session, heard)
             versions = app.store.notes(session.id, app.store.last_run(session.id) or 0)
+            requests = tuple(f"{r.method} {r.path}{'?' + r.query if r.query else ''}" for r in served.kube.requests)
+            done = await _changed(served, settings, scenario)
         seconds = time.perf_counter() - begun
         audit = (Path(folder) / "audit.jsonl").read_text(encoding="utf-8").splitlines()
         word = await _judged(heard, settings, engine.judge)
@@ -154,7 +156,7 @@ async def _record(scenario: Scenario, engine: Engine, epoch: int, begun: float) 
         events=tuple(EVENT.dump_python(event, mode="json") for event in heard.events),
         evidence=kept,
         tools=tuple(evidence.tool for evidence in kept.values()),
-        kube_requests=tuple(f"{r.method} {r.path}{'?' + r.query if r.query else ''}" for r in served.kube.requests),
+        kube_requests=requests,
         prom_requests=tuple(f"{r.method} {r.path} {r.query}" for r in served.prom.requests),
         audit=tuple(audit),
         seconds=seconds,
@@ -166,7 +168,16 @@ async def _record(scenario: Scenario, engine: Engine, epoch: int, begun: float) 
         marked=told.marked(heard.diagnosis),
         versions={name: value for name, value in versions.items() if name != "audit_head"},
         judged=word,
+        changed=done,
     )
+
+
+async def _changed(served: Served, settings: Settings, scenario: Scenario) -> Changed | None:
+    if scenario.change is None:
+        return None
+    from evals.changing import changed  # brings the write port along, which nobody else needs
+
+    return await changed(served.world, served.kube.kubeconfig(), settings, served.target, scenario.change)
 
 
 async def _judged(heard: Heard, settings: Settings, judge: str) -> Judged | None:

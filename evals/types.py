@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from agent.types import Diagnosis, ModelUsage
 from tools.types import Evidence, Frozen, JsonObject, Mode
@@ -30,6 +30,33 @@ class Expectation(Frozen):
     """Causes that must be excluded by name."""
 
 
+class WantedChange(Frozen):
+    """A change to be made of the world once the question is answered, and what has to come of it."""
+
+    change: str
+    args: JsonObject
+    watch: float = 115_000.0
+    """Seconds of the world's time over which it is looked at."""
+    undo: bool = False
+    """Propose, approve and apply its undo afterwards."""
+    state: str
+    """Of the proposal in the end."""
+    because: str = ""
+    """What has to stand in its note."""
+    after: dict[str, JsonValue] = Field(default_factory=dict)
+    """Field of the object → what stands there in the end."""
+
+
+class Changed(Frozen):
+    """What became of a change."""
+
+    state: str
+    note: str = ""
+    undone: str = ""
+    """State of the proposal after its undo."""
+    found: dict[str, JsonValue] = Field(default_factory=dict)
+
+
 class Scenario(Frozen):
     """One question about one world, with the answer we hold to be right."""
 
@@ -48,6 +75,7 @@ class Scenario(Frozen):
     canaries: tuple[str, ...] = ()
     """Secrets planted in the world; none may appear anywhere we write."""
     tags: tuple[str, ...] = ()
+    change: WantedChange | None = None
 
 
 class Judged(Frozen):
@@ -102,6 +130,8 @@ class RunRecord(Frozen):
     versions: Annotated[dict[str, str], Field(default_factory=dict)]
     """The model, its address, the digest of each prompt, the version of the policy."""
     judged: Judged | None = None
+    changed: Changed | None = None
+    """What became of the change that the scenario asks for."""
 
     @property
     def calls(self) -> int:

@@ -155,7 +155,7 @@ def holds_secret(plan: Plan, redactor: Redactor) -> str:
         if is_redacted(tree):
             return "it holds a value that was hidden when it was read"
         if any(True for _ in _secrets(tree)) or redactor.value(tree)[1]:
-            return "the fields it has to write whole hold what looks like a secret: move that to a Secret first"
+            return "what it has to write whole holds something that looks secret; move that into a Secret first"
     return ""
 
 
