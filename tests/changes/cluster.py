@@ -70,6 +70,10 @@ class Cluster:
     """Reads that are still to be answered 503."""
     dark_after_write: int = 0
     """What `dark` becomes with the next patch."""
+    next_get: list[Callable[[], None]] = field(default_factory=list)
+    """What happens just before each of the next reads."""
+    admit: Callable[[JsonObject], None] = lambda _obj: None
+    """What an admission webhook does to an object that is patched."""
     revision: int = 100
     requests: int = 0
     writes: int = 0
@@ -102,6 +106,8 @@ class Cluster:
     async def get(self, ref: ResourceRef) -> JsonObject:
         """A copy of the object."""
         self.requests += 1
+        if self.next_get:
+            self.next_get.pop(0)()
         if self.dark:
             self.dark -= 1
             raise Unavailable("the API server answers 503")
@@ -141,6 +147,7 @@ class Cluster:
             raise Conflict("the object has been modified")
         after = merged(obj, patch)
         assert isinstance(after, dict)
+        self.admit(after)
         self._count_up(after, copy.deepcopy(obj.get("spec")))
         return after
 

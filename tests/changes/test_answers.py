@@ -139,3 +139,28 @@ async def test_every_step_stands_in_the_audit_log(tmp_path: Path) -> None:
             assert kind in text
         for move in bench.engine.ledger.moves(proposal=row.id):
             assert move.move == "approve" or f'"move":"{move.move}"' in text.replace(" ", "")
+
+
+async def test_a_preview_with_credentials_that_may_not_write_names_the_applier(tmp_path: Path) -> None:
+    async with on_world(small(), tmp_path) as bench:
+        draft = bench.draft("scale", WEB, {"replicas": 5})
+
+        async def refused(*_: object) -> JsonObject:
+            raise Denied("deployments.apps is forbidden")
+
+        bench.engine.writer.dry_run = refused  # type: ignore[method-assign,assignment]
+        with pytest.raises(NotNow) as caught:
+            await bench.previewed(draft)
+        assert "preview with the applier's credentials, not the reader's" in str(caught.value)
+        assert bench.engine.proposal(draft.id).state == "draft"
+
+
+async def test_what_cannot_be_read_back_is_refused(tmp_path: Path) -> None:
+    async with on_world(small(), tmp_path) as bench:
+
+        async def hidden(*_: object) -> JsonObject:
+            raise Denied("deployments.apps is forbidden")
+
+        bench.engine.writer.get = hidden  # type: ignore[method-assign,assignment]
+        row = await bench.previewed(bench.draft("scale", WEB, {"replicas": 5}))
+        assert (row.state, "cannot be read back" in row.note) == ("refused", True)

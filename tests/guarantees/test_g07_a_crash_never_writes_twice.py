@@ -21,7 +21,8 @@ from tests.changes.processes import approve, engine_at, killed_at, prepared, rec
 from tests.changes.serving import Site, served
 from tests.tools.change_cases import TAKEN
 from tests.tools.changing import Case
-from tools import registry
+from tools import fields, registry
+from tools.changes import RELATED
 from tools.types import JsonObject, ResourceRef, digest_of
 
 NOW = 1_800_000_000.0
@@ -69,7 +70,10 @@ def _crash(folder: Path, case: Case, step: int, alter: Alter) -> bool:
     args = spec.parse(case.args)
     target = spec.target(args)
     world = small()
-    world.objects.append(copy.deepcopy(case.obj))
+    obj = copy.deepcopy(case.obj)
+    near = fields.mapping(obj, RELATED)
+    obj.pop(RELATED, None)
+    world.objects += [obj, *(one for kind in near for one in fields.items(near, kind))]
     if target.namespace:
         world.objects.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": target.namespace}})
     folder.mkdir()
