@@ -73,7 +73,10 @@ def _crash(folder: Path, case: Case, step: int, alter: Alter) -> bool:
     obj = copy.deepcopy(case.obj)
     near = fields.mapping(obj, RELATED)
     obj.pop(RELATED, None)
-    world.objects += [obj, *(one for kind in near for one in fields.items(near, kind))]
+    related = [one for kind in near for one in fields.items(near, kind)]
+    for number, one in enumerate(related):
+        one["metadata"] = {**fields.mapping(one, "metadata"), "name": f"related-{number}"}
+    world.objects += [obj, *related]
     if target.namespace:
         world.objects.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": target.namespace}})
     folder.mkdir()
