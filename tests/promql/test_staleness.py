@@ -29,7 +29,7 @@ QUERIES = [
     "rate(y[5m])", "increase(y[7m])", "delta(x[5m])", "irate(y[4m])", "last_over_time(x[3m])", "changes(x[10m])",
     "resets(y[20m])", "absent(x)", 'absent(x{a="3"})', "absent_over_time(x[3m])", "present_over_time(x[2m])",
     "x + on (a) y", "x and on (a) y", "x unless on (a) y", "x or y", "timestamp(x)", "max_over_time(x[5m])",
-    "(x + 1)[8m:1m]", "count_over_time((sum(x))[10m:30s])", "quantile_over_time(0.5, x[10m])", "topk(1, x)",
+    "(x + 1)[8m:1m]", "count_over_time((sum(x))[10m:30s])", "quantile_over_time(0.5, x[10m])", "topk(1, x) by (a)",
     "avg_over_time((x > 3)[10m:1m])", "deriv(y[10m])", "min(x) by (a)", "scalar(sum(y))", "x @ 300", "y[5m] @ 600",
 ]  # fmt: skip
 TIMES = [0, 30, 60, 120, 150, 180, 240, 299, 301, 420, 480, 540, 600, 720, 900, 1140, 1200, 1380, 1500]
