@@ -16,7 +16,7 @@ from agent.changes.ledger import Ledger
 from agent.changes.patches import Path
 from agent.changes.plans import Plan
 from agent.changes.records import Proposal
-from agent.changes.states import Move
+from agent.changes.states import Move, after
 from tools import registry
 from tools.changes import ChangeSpec
 from tools.errors import PlumblineError, UnknownName, UserError
@@ -122,12 +122,16 @@ class Engine:
         return found
 
     def move(self, row: Proposal, move: Move, *, at: float, note: str = "", **fields: object) -> Proposal:
-        """Make one move and write it to the audit log. Raises what the ledger raises, and AuditUnavailable."""
+        """Write a move to the audit log, then make it. Raises NotAllowed, AuditUnavailable, what the ledger raises."""
         clean = self.redactor.text(note)[0][:NOTE]
-        moved = self.ledger.move(row, move, actor=self.name, at=at, note=clean, **fields)
-        entry: JsonObject = {"proposal": row.id, "move": move, "state": moved.state, "digest": moved.digest}
+        digest = fields.get("digest", row.digest)
+        entry: JsonObject = {"proposal": row.id, "move": move, "state": after(row.state, move), "digest": str(digest)}
         self.audit.append("change", {**entry, "actor": self.name, "at": at, "note": clean})
-        return moved
+        try:
+            return self.ledger.move(row, move, actor=self.name, at=at, note=clean, **fields)
+        except UserError as error:
+            self.audit.append("change-failed", {"proposal": row.id, "move": move, "why": one_line(error)})
+            raise
 
 
 def one_line(error: PlumblineError) -> str:
