@@ -191,7 +191,10 @@ def _file(path: Path) -> dict[str, object]:
         try:
             Settings.model_validate({name: value})
         except ValidationError as error:
-            raise DocumentError(str(path), _line(text, name), name, _problem(error)) from None
+            first = error.errors(include_url=False)[0]
+            last = next((str(part) for part in reversed(first["loc"]) if isinstance(part, str)), name)
+            line = _line(text, last) or _line(text, name)
+            raise DocumentError(str(path), line, ".".join(map(str, first["loc"])) or name, _problem(error)) from None
     return document
 
 

@@ -14,6 +14,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import get_args
 
 from agent.app import Target
 from agent.changes import adopting
@@ -26,7 +27,7 @@ from agent.changes.ledger import Ledger
 from agent.changes.opening import open_engine
 from agent.changes.preview import preview as preview_plan
 from agent.changes.records import Approval, Proposal
-from agent.changes.states import Move, NotAllowed
+from agent.changes.states import Move, NotAllowed, State
 from agent.changes.undoing import propose_undo
 from agent.changes.verifying import verify as verify_plan
 from agent.principal import establish
@@ -159,6 +160,9 @@ def show_all(arguments: argparse.Namespace) -> int:
 
     async def work() -> int:
         async with open_desk(arguments) as desk:
+            for state in arguments.state or ():
+                if state not in get_args(State):
+                    raise UnknownName("state", state, get_args(State))
             kept = desk.ledger.page(states=tuple(arguments.state or ()), limit=MAX_SHOWN, after=arguments.after or "")
             known = {row.id for row in kept}
             loose = [] if arguments.state or arguments.after else [d for d in desk.drafts() if d.id not in known]

@@ -88,6 +88,7 @@ def test_hostile_words_are_shown_harmless_and_last(plumbline: Command, state_dir
         (("show", "'; DROP TABLE drafts; --"), "no proposal named"),
         (("show", "f"), "no proposal named 'f'"),
         (("show", "000000000001", "--at", "now"), "nothing is changed in the past"),
+        (("list", "--state", "aproved"), "no state named 'aproved' (did you mean approved"),
     ],
 )
 def test_bad_input_is_one_line(plumbline: Command, state_dir: Path, words: tuple[str, ...], line: str) -> None:
@@ -167,3 +168,23 @@ def test_export_makes_a_patch_of_the_repository(plumbline: Command, served: Sequ
     done = plumbline("proposals", "export", str(made["id"]), "--source", str(source), *served)
     assert "-  replicas: 2  # one a GPU\n+  replicas: 3  # one a GPU\n" in done.out
     assert "## Verification" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[changes]\napprovals = {B = 0}\n", "changes.approvals.B: Input should be greater"),
+        ('[changes]\nfreezes = [{days=["sat"]}]\n', "changes.freezes.0: give begins and ends"),
+        ("[changes]\nnonsense = 1\n", "changes.nonsense: Extra inputs"),
+        ('[changes]\nstore = "mysql://x"\n', "no address of a Postgres"),
+        ('[changes]\nstop_configmap = "x"\n', "changes.stop_configmap"),
+    ],
+)
+def test_settings_that_are_wrong_are_named(
+    plumbline: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    monkeypatch.setenv("PLUMBLINE_CONFIG", str(tmp_path / "config.toml"))
+    done = plumbline("proposals")
+    assert done.code == 2
+    assert said in done.line
