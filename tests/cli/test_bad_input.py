@@ -149,7 +149,7 @@ def test_a_state_directory_that_cannot_be_written(plumbline: Command, monkeypatc
     [
         ("team_label = 3\n", ":1: team_label:"),
         ('# mine\n\nteam_lable = "team"\n', ":3: team_lable: unknown setting"),
-        ("[teams]\nsearch = 4\n", ":1: teams:"),
+        ("[teams]\nsearch = 4\n", ":2: teams.search:"),
         ("color = 'pink'\n", ":1: color:"),
         ("request_timeout = 'soon'\n", ":1: request_timeout: 'soon' is not a duration"),
         ("x = = 1\n", ":1: not TOML"),
