@@ -36,7 +36,10 @@ TABLE: tuple[tuple[str, str], ...] = (
     ),
 )  # fmt: skip
 _TABLE = tuple((tuple(compiled(p) for p in phrases.split("|")), said) for phrases, said in TABLE)
-AN_ORDER = "A question changes nothing, and nothing was proposed. Ask what is wrong, then `how do I fix it?`."
+AN_ORDER = (
+    "Nothing was changed or proposed: a change needs a target and a reason. Ask what is wrong, then `how do I fix it?`;"
+    " or write a proposal with `proposals new CHANGE NAME=VALUE …` (docs/tools.md lists the changes)."
+)
 
 
 def beyond(plain: str) -> str:

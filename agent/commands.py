@@ -246,10 +246,11 @@ def _query(desk: Desk, rest: str) -> Outcome:
     if len(wanted) == 1:
         document.whole(Span(wanted[0].query))
         return Outcome(document)
-    rows = [(e.id, e.status, str(e.rows), e.query) for e in wanted[:MOST_QUERIES]]
-    document.table(("ID", "STATUS", "ROWS", "QUERY"), [[Span(cell) for cell in row] for row in rows])
-    if len(wanted) > len(rows):
-        document.add(Span(f"and {len(wanted) - len(rows)} more", "muted"))
+    for entry in wanted[:MOST_QUERIES]:
+        document.add(Span(entry.id, "cite"), Span(f"  {entry.status}, {entry.rows} rows", "muted"))
+        document.whole(Span(entry.query))
+    if len(wanted) > MOST_QUERIES:
+        document.add(Span(f"and {len(wanted) - MOST_QUERIES} more", "muted"))
     return Outcome(document)
 
 

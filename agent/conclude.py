@@ -109,6 +109,7 @@ def diagnosis(
         question=intent.question,
         understood=intent.understood,
         beyond=intent.beyond,
+        unknown=intent.unknown,
         status=_status(view, verdict.findings, missing),
         reasoner=frame.reasoner,
         mode=frame.mode,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from agent import spans
-from agent.beyond import beyond
+from agent.beyond import AN_ORDER, beyond
 from agent.mentions import Mention as Mention
 from agent.mentions import Token, find, ordinary, tokens
 from agent.phrases import BOTH, CONTRACTIONS, EXAMPLES, GPU, OBJECT_PHRASES, PATTERNS, SPELLED, Rule, compiled
@@ -63,8 +63,9 @@ def parse(question: str) -> Parsed:
     mentions, used = find(words)
     plain = " ".join(_plain(word.text) for at, word in enumerate(words) if at not in used)
     rule = _rule(plain)
-    topic, families, causes, understood = _decide(rule, plain, mentions)
     outside = beyond(" ".join(_plain(word.text) for word in words))
+    rule = None if outside == AN_ORDER else rule  # "propose a change" asks for no past changes
+    topic, families, causes, understood = _decide(rule, plain, mentions)
     return Parsed(
         question=text,
         topic=topic,

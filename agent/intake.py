@@ -46,6 +46,8 @@ async def understand(state: State, context: RunContext, gathered: list[Gathered]
         scope = scope.model_copy(update={"asked": f"{scope.asked} where {scope.selector}"})
     before = kept.window if kept else DEFAULT_WINDOW
     intent = _intent(state["question"], parsed, flags, now=state["now"], before=before)
+    if isinstance(outcome, scoping.Resolved):
+        intent = intent.model_copy(update={"unknown": outcome.unknown})
     return {"intent": intent.model_dump(mode="json"), "scope": scope.model_dump(mode="json"), "choice": {}}
 
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic import JsonValue
 
 from agent.analysis.diagnoser import Diagnoser
 from agent.analysis.records import quote
 from agent.followups import Followup, cause_in
 from agent.history import Indexed, Past
-from agent.suspects import Suspect, suspected
+from agent.suspects import Suspect, stems_of, suspected
 from agent.types import Advice, Claim, Diagnosis, Finding, GitPatch, Intent, LiveChange, Remedy, Usage
 from tools import fields
 from tools.errors import UnknownName
 from tools.fields import rfc3339
-from tools.types import Evidence, EvidenceRef, pointer
+from tools.types import Evidence, EvidenceRef, pointer, tokens_of
 
 MOST_SHOWN = 60
 """Lines of a listing at most; the rest is counted."""
@@ -70,6 +73,7 @@ def bare(past: Past, narrative: str, *, shown_as: str = "", shown: Sequence[Clai
     return past.diagnosis.model_copy(
         update={
             "understood": True,
+            "unknown": (),
             "findings": (),
             "ruled_out": (),
             "checked": (),
@@ -159,7 +163,7 @@ def _queries(followup: Followup, ground: Ground) -> Diagnosis:
             shown.append(Claim(text=f"{entry.query} → {_counted(entry.rows)}", refs=(ref,)))
     what = "pieces of evidence" if followup.kind == "evidence" else "queries"
     behind = "of the run" if followup.whole else "stand behind the answer"
-    narrative = f"{len(reads)} {what} {behind}; each bracket opens with `evidence`."
+    narrative = f"{len(reads)} {what} {behind}; each bracket opens with `evidence`, and `/query E4` prints one to copy."
     if empty:
         narrative += f" {len(empty)} brought no rows: {'; '.join(empty[:MOST_SHOWN])}."
     return bare(ground.past, narrative, shown_as=followup.kind, shown=shown)
@@ -260,7 +264,7 @@ def _why_not(followup: Followup, ground: Ground) -> Diagnosis:
 def _told(causes: Sequence[str], suspect: Suspect | None, ground: Ground) -> Diagnosis:
     """The last diagnosis narrowed to some causes, and to what was said of them in other words."""
     diagnosis = ground.past.diagnosis
-    stems = suspect.stems.split("|") if suspect else []
+    stems = suspect.stems.split("|") if suspect else [stem for cause in causes for stem in stems_of(cause)]
     return bare(ground.past, "").model_copy(
         update={
             "findings": tuple(f for f in diagnosis.findings if f.cause in causes),
@@ -318,14 +322,40 @@ def worded(remedy: Remedy) -> str:
         case Advice():
             return remedy.text
         case LiveChange():
-            given = ", ".join(f"{k}={_brief(v)}" for k, v in remedy.args.items() if v not in (None, ""))
-            return f"{remedy.name.replace('_', ' ')} ({given})"
+            return _change(remedy)
         case GitPatch():
-            edits = [f"set {edit.pointer} to {_brief(edit.after)}" for edit in remedy.edits]
+            edits = [f"set {'.'.join(tokens_of(edit.pointer))} to {_plain(edit.after)}" for edit in remedy.edits]
             edits += [f"remove {ref}" for ref in remedy.removed_objects]
             kinds = [fields.text(new, "kind") for new in remedy.new_objects]
             edits += [f"add a {kind}" for kind in kinds if kind]
             return f"change {remedy.target} in its source of truth" + (f": {'; '.join(edits)}" if edits else "")
+
+
+_TARGET = ("group", "kind", "namespace", "name")
+"""Arguments of a change that say which object it is about."""
+
+
+def _change(remedy: LiveChange) -> str:
+    """A change of the catalogue as a person says it, and as the command that proposes it takes it."""
+    place = "/".join(part for key in ("namespace", "kind", "name") if (part := fields.text(remedy.args, key)))
+    given = {key: value for key, value in remedy.args.items() if key not in _TARGET}
+    words = ", ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in given.items())
+    pairs = [shlex.quote(f"{key}={_plain(value)}") for key, value in remedy.args.items()]
+    said = f"{remedy.name.replace('_', ' ')} {place}" + (f": {words}" if words else "")
+    return f"{said} (to propose it: `proposals new {remedy.name} {' '.join(pairs)}`)"
+
+
+def _plain(value: JsonValue) -> str:
+    """A value in words: text without quotes, lists and mappings without brackets."""
+    match value:
+        case str():
+            return value
+        case list():
+            return ", ".join(map(_plain, value))
+        case dict():
+            return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
+        case _:
+            return json.dumps(value)
 
 
 def _since(_followup: Followup, ground: Ground) -> Diagnosis:

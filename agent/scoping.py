@@ -6,11 +6,12 @@ names, an uncertain one is just a word; what the principal may not see is left o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from agent.grammar import Parsed
-from agent.mentions import Mention
+from agent.mentions import Mention, ordinary
 from agent.names import WORKLOADS as WORKLOADS
 from agent.names import Names as Names
 from agent.names import Option, options
@@ -32,6 +33,8 @@ _NEEDS: dict[MentionKind, frozenset[str]] = {
     "any": frozenset({"namespaces", "nodes", "queues", "workloads"}),
 }
 """What must be listed to check a mention of each kind."""
+_FORMS = re.compile(r"(?:ly|ing|ed)$")
+"""Endings of verbs and adverbs, which stand where a name would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Resolved:
     scope: Scope
     left_out: tuple[str, ...] = ()
     """Namespaces that belong to it and that the principal may not see."""
+    unknown: tuple[str, ...] = ()
+    """Words that stand where a name would, and that nothing is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,24 @@ def resolve(
     frame = _Frame(namespace=flag, selector=selector, permitted=permitted)
     meanings = [(mention, _meanings(mention, names, frame)) for mention in parsed.mentions]
     meanings = [(mention, found) for mention, found in meanings if found]
+    known = [mention for mention, _ in meanings]
     places = [found[0] for _, found in meanings if len(found) == 1 and found[0].place]
     within = _within(places, frame)
     things: list[tuple[Mention, list[Option]]] = []
     for mention, found in meanings:
         if len(found) > 1 or not found[0].place:
             things.append((mention, _narrowed(mention, found, within)))
-    return _decided(places, things, names, frame)
+    decided = _decided(places, things, names, frame)
+    return decided if isinstance(decided, Choice) else replace(decided, unknown=_strangers(parsed, known, names))
+
+
+def _strangers(parsed: Parsed, known: Collection[Mention], names: Names) -> tuple[str, ...]:
+    """Uncertain mentions that mean nothing here; none where not all that has a name could be listed."""
+    if names.unseen:
+        return ()
+    understood = {mention.name for mention in known}
+    words = [m.name for m in parsed.mentions if not m.certain and m.name not in understood]
+    return tuple(word for word in dict.fromkeys(words) if not ordinary(word) and not _FORMS.search(word))
 
 
 def _visible(names: Names, permitted: tuple[str, ...] | None) -> Names:

@@ -91,7 +91,12 @@ class Session:
             yield event
 
     async def answer(self, choice: str) -> AsyncIterator[Event]:
-        """Go on with the candidate the user chose."""
+        """Go on with the candidate the user chose. Raises UserError where no choice is open."""
+        run = self.app.store.last_run(self.id)
+        if run is not None and not isinstance(self.app.store.ending(self.id, run), Asked):
+            raise UserError(
+                f"session {self.id} waits for no choice", hint="ask in it with --session, or resume it without words"
+            )
         async for event in self._continue(Command(resume=choice)):
             yield event
 

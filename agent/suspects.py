@@ -186,5 +186,11 @@ def suspected(text: str) -> Suspect | None:
     return None
 
 
+def stems_of(cause: str) -> list[str]:
+    """How statements about a cause of the catalogue can be recognised; those of the words that mean it first."""
+    meant = [s for s in SUSPECTS if s.causes[:1] == (cause,)] or [s for s in SUSPECTS if cause in s.causes]
+    return [stem for suspect in meant for stem in suspect.stems.split("|")]
+
+
 def _fits(entry: str, text: str) -> bool:
     return text.startswith(entry.removesuffix("*")) if entry.endswith("*") else text == entry

@@ -38,6 +38,8 @@ class Intent(Frozen):
     """False where the question is outside the grammar: the answer is an overview and what can be asked."""
     beyond: str = ""
     """What to say of a question that is read and not answered."""
+    unknown: tuple[str, ...] = ()
+    """Words that stand where a name would, and that nothing here is called."""
 
 
 # --- what a cause needs ------------------------------------------------------------------------------------
@@ -149,6 +151,8 @@ class Diagnosis(Frozen):
     """False where the question is outside the grammar: the answer is an overview."""
     beyond: str = ""
     """What is said first of a question that is read and not answered."""
+    unknown: tuple[str, ...] = ()
+    """Words of the question that stand where a name would, and that nothing here is called."""
     status: Verdict
     reasoner: str
     mode: Mode

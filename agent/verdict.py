@@ -35,6 +35,8 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 }
 """Root cause → findings on the same objects that it explains."""
 
+UNTOLD = ("gpus_unmeasured",)
+"""Signals that keep a cause from being judged: what was not measured is neither found nor ruled out."""
 RANK: dict[Severity, int] = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 SLACK = 300.0
 """Seconds by which a symptom may seem to precede its cause (scrape and event delays)."""
@@ -122,6 +124,8 @@ def _excluded(view: View, neighbour: Diagnoser, subject: ResourceRef) -> Claim |
         reading = read(view, subject, signals, name)
         if reading.holds is False:
             return reading.claim
+    if any(name in neighbour.EXCLUDES and read(view, subject, signals, name).holds for name in UNTOLD):
+        return None
     for name in neighbour.EXCLUDES:
         reading = read(view, subject, signals, name)
         if reading.holds:

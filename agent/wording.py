@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from agent.types import Diagnosis
 
+WHY = "the reason why "
+"""Opens what is missing of a workload that waits for a reason no cause knows."""
 QUESTIONS = (
     "why are our GPUs idle?",
     "why is my job pending?",
@@ -29,6 +31,10 @@ def narrate(diagnosis: Diagnosis) -> str:
         more = f" {len(roots) - 1} more found besides." if len(roots) > 1 else ""
         return f"{first.title} ({first.cause}, {first.confidence} confidence).{more}"
     if diagnosis.status == "inconclusive":
+        waits = [m for m in diagnosis.missing if m.need.startswith(WHY)]
+        if len(waits) == 1:
+            because = waits[0].because.partition(";")[0]
+            return f"{waits[0].need.removeprefix(WHY)}, and no cause that is known here explains it: {because}."
         needs = "; ".join(sorted({missing.need for missing in diagnosis.missing})[:3])
         return f"This cannot be told from here. Open: {needs or 'any evidence about it'}."
     return f"Nothing that Plumbline knows is wrong in {diagnosis.scope.asked}."

@@ -29,9 +29,7 @@ SPARED = "parallel calls"
 """A feature that nobody misses: calls come one a reply then."""
 PROBE_SECONDS = 15.0
 """Longest wait for each of the two replies of a model."""
-NO_MODEL = (
-    "none is set, the playbook answers; name one with --model and --base-url, or PLUMBLINE_MODEL (docs/models.md)"
-)
+NAME_ONE = "name one with --model and --base-url, or PLUMBLINE_MODEL (docs/models.md)"
 
 Say: TypeAlias = Callable[[str, str, str], None]
 
@@ -134,8 +132,12 @@ async def _target(arguments: argparse.Namespace, settings: Settings, note: Say) 
 async def _model(settings: Settings, say: Say) -> None:
     """Ask the model two short questions: that costs some hundred tokens, and shows all that can be wrong."""
     if settings.reasoner == "playbook" or not settings.model:
-        level, unset = ("fail" if settings.reasoner == "llm" else "ok"), NO_MODEL
-        say(level, "model", unset if not settings.model else f"{settings.model} is not asked: reasoner is playbook")
+        if settings.reasoner == "llm":
+            say("fail", "model", f"none is set, though the reasoner is llm: {NAME_ONE}")
+        elif settings.model:
+            say("ok", "model", f"{settings.model} is not asked: the reasoner is playbook")
+        else:
+            say("ok", "model", f"none is set, the playbook answers; {NAME_ONE}")
         return
     from agent.llm.capabilities import probe
     from agent.llm.open import budget_of, open_port
@@ -153,11 +155,13 @@ async def _model(settings: Settings, say: Say) -> None:
     reply, *features = report.lines
     where = f"{settings.model} at {port.address}: " if reply.ok else ""
     say("ok" if reply.ok else "fail", "model", f"{where}{reply.detail}")
+    if not reply.ok:
+        return  # what else was found out is of no use then, and would read like praise
     if good := [line.name.replace("_", " ") for line in features if line.ok]:
         say("ok", "model features", ", ".join(good))
     for line in features:
         if not line.ok and line.name != SPARED:
-            say("warn", "model features", f"{line.name.replace('_', ' ')}: {line.detail}")
+            say("warn", "model lacks", f"{line.name.replace('_', ' ')}: {line.detail}")
 
 
 async def _metrics(target: Target, say: Say) -> None:

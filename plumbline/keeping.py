@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from agent import commands, history
-from agent.events import EVENT, Answered
+from agent.events import EVENT, Answered, Event
 from agent.render import contract, terminal, transcript
 from agent.render.answer import answer
 from agent.render.evidence import cited_value
@@ -24,7 +24,7 @@ from plumbline.versions import version_of
 from tools import fields
 from tools.audit import entries, verify
 from tools.errors import SettingsError, TargetError, UnknownName, UserError
-from tools.types import Evidence, JsonObject
+from tools.types import Evidence, EvidenceRef, JsonObject
 
 STANDS_ON = ("langgraph", "openai", "kubernetes", "prometheus-api-client", "promql-parser", "pydantic", "textual")
 
@@ -108,8 +108,14 @@ def evidence(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         put(contract.as_json(found.model_dump(mode="json")))
     else:
-        put(terminal.draw(evidence_document(found), width=columns(), color=colored(settings)))
+        cited = _cited(store.ending(arguments.session, run))
+        put(terminal.draw(evidence_document(found, cited=cited), width=columns(), color=colored(settings)))
     return 0
+
+
+def _cited(ending: Event | None) -> list[EvidenceRef]:
+    """What the answer of a run quotes."""
+    return [ref for claim in ending.diagnosis.claims for ref in claim.refs] if isinstance(ending, Answered) else []
 
 
 def _value(found: Evidence, rest: str, settings: Settings) -> int:

@@ -26,16 +26,22 @@ SPARED = ("playbook",)
 """Reasoners whose narrative only repeats the findings: it is shown where there are none."""
 
 
-def not_understood(diagnosis: Diagnosis) -> str:
-    """What stands above an answer to a question that was not understood, or that is none of ours."""
-    return f"{diagnosis.beyond} Here is how things stand." if diagnosis.beyond else NOT_UNDERSTOOD
+def preface(diagnosis: Diagnosis) -> list[str]:
+    """What stands above an answer to a question that was not understood, that is none of ours, or names a stranger."""
+    said = []
+    if diagnosis.unknown:
+        names = " or ".join(f"{name!r}" for name in diagnosis.unknown)
+        said.append(f"Nothing here is called {names}: the answer is about {diagnosis.scope.asked}.")
+    if not diagnosis.understood and not diagnosis.drafts:
+        said.append(f"{diagnosis.beyond} Here is how things stand." if diagnosis.beyond else NOT_UNDERSTOOD)
+    return said
 
 
 def answer(diagnosis: Diagnosis) -> Document:
     """The whole answer."""
     document = Document()
-    if not diagnosis.understood:
-        document.add(Span(not_understood(diagnosis), "warn"))
+    for said in preface(diagnosis):
+        document.add(Span(said, "warn"))
     _told_by_model(document, diagnosis, hearsay=False)
     if not diagnosis.findings:
         lead = "? " if diagnosis.status == "inconclusive" else "○ "

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import yaml
 from pydantic import JsonValue
 
-from agent.render.answer import cited, not_understood
+from agent.render.answer import cited, preface
 from agent.render.document import UNSAFE, clean
 from agent.types import Claim, Diagnosis, Finding, Usage
 from tools.fields import rfc3339
@@ -90,8 +90,7 @@ def _cited(claim: Claim) -> str:
 
 def _narrative(diagnosis: Diagnosis) -> str:
     """The words of the answer, and, line by line, what the question asked to see."""
-    said = [] if diagnosis.understood else [not_understood(diagnosis)]
-    return "\n".join([*said, diagnosis.narrative, *(_cited(claim) for claim in diagnosis.shown)]).strip()
+    return "\n".join([*preface(diagnosis), diagnosis.narrative, *(_cited(claim) for claim in diagnosis.shown)]).strip()
 
 
 def _finding(finding: Finding) -> JsonObject:

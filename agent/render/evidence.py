@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+
+from pydantic import JsonValue
 
 from agent.analysis.view import resolve_in
 from agent.citing import locate
 from agent.render.document import Document, Role, Span
+from tools import fields
 from tools.fields import rfc3339
-from tools.types import Evidence, pointer, tokens_of
+from tools.types import Evidence, EvidenceRef, JsonObject, Row, pointer, tokens_of
 
 MAX_ROWS = 200
 """Rows shown; the rest is counted and stands in -o json."""
+MAX_CITED = 40
+"""Citations shown; an answer quotes fewer of one piece of evidence."""
 _TELLING: dict[str, Role] = {"ok": "ok", "empty": "ok"}
 
 
-def evidence(item: Evidence, *, rows: int = MAX_ROWS) -> Document:
-    """What was asked, how it ended, and the rows."""
+def evidence(item: Evidence, *, rows: int = MAX_ROWS, cited: Sequence[EvidenceRef] = ()) -> Document:
+    """What was asked, how it ended, the values that an answer cites (whole), and the rows."""
     document = Document()
     document.whole(Span(item.id, "cause"), Span("  "), Span(item.query, "strong"))
     status = Span(item.status, _TELLING.get(item.status, "warn"))
@@ -31,13 +37,28 @@ def evidence(item: Evidence, *, rows: int = MAX_ROWS) -> Document:
         document.add(Span(warning, "warn"), lead="warning    ", indent=2)
     if item.redactions:
         document.add(Span(f"{item.redactions} values"), lead="redacted   ", indent=2)
+    for path, value in list({ref.path: ref.value for ref in cited if ref.evidence == item.id}.items())[:MAX_CITED]:
+        held = "" if isinstance(value, str) and value.startswith("sha256:") else f" = {_json(value)}"
+        place = Span(f"{item.id}/{'/'.join(tokens_of(path))}", "cite")
+        document.whole(Span("  cited      ", "label"), place, Span(held, "strong"))
     shown = item.rows[:rows]
-    body = ((Span(r.key, "cite"), Span(json.dumps(r.data, ensure_ascii=False, sort_keys=True))) for r in shown)
     if shown:
-        document.table(("key", "data"), body)
+        document.table(("key", "data"), ((Span(row.key, "cite"), Span(_json(_told(row)))) for row in shown))
     if len(item.rows) > len(shown):
         document.add(Span(f"and {len(item.rows) - len(shown)} more rows (-o json shows all)", "muted"))
     return document
+
+
+def _told(row: Row) -> JsonObject:
+    """What a row holds, its value first; the labels of a series stand in its key already."""
+    labels = fields.strings(row.data, "labels")
+    named = bool(labels) and all(f'{name}="{value}"' in row.key for name, value in labels.items())
+    order = ("value", "unit", *sorted(row.data))
+    return {key: row.data[key] for key in order if key in row.data and not (named and key == "labels")}
+
+
+def _json(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def cited_value(item: Evidence, rest: str) -> Document | None:

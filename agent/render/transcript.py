@@ -13,13 +13,15 @@ from agent.history import Ending, Turn
 from agent.render.answer import answer
 from agent.render.contract import API_VERSION, contract
 from agent.render.document import Document, Span
-from agent.store import SessionRow, Store
+from agent.store import ASKED_AT, SessionRow, Store
 from agent.types import Diagnosis
 from tools.fields import rfc3339
 from tools.types import JsonObject
 
 MOST_EVIDENCE = 300
 """Lines of a run's evidence index; the rest is counted."""
+EVERY = "(every cause)"
+"""Stands for the question of a run without one."""
 NOTES = {"audit_head": "audit head", "policy": "policy", "reasoner": "reasoner", "from_run": "answered from run"}
 """Noted facts of a run that a reader can use."""
 
@@ -27,8 +29,11 @@ NOTES = {"audit_head": "audit head", "policy": "policy", "reasoner": "reasoner",
 def listing(rows: Sequence[tuple[SessionRow, Ending]]) -> Document:
     """Sessions and how they stand; what is unfinished or waits can be resumed."""
     document = Document()
-    cells = [(r.id, rfc3339(r.started), str(r.runs), how, r.cluster, r.question or "(every cause)") for r, how in rows]
-    head = ("SESSION", "STARTED (ITS CLOCK)", "RUNS", "LAST RUN", "CLUSTER", "LAST QUESTION")
+    cells = [
+        (r.id, "-" if r.asked is None else rfc3339(int(r.asked)), str(r.runs), how, r.cluster, r.first or EVERY)
+        for r, how in rows
+    ]
+    head = ("SESSION", "ASKED AT", "RUNS", "LAST RUN", "CLUSTER", "FIRST QUESTION")
     document.table(head, [[Span(cell) for cell in row] for row in cells])
     return document
 
@@ -40,8 +45,9 @@ def document(session: str, cluster: str, turns: Sequence[Turn]) -> Document:
     made.head(Span(f"Session {session}: {title}", "strong"), lead="")
     made.add(Span(f"{cluster} · {len(turns)} run{'' if len(turns) == 1 else 's'}"))
     for turn in turns:
-        made.head(Span(f"Run {turn.run}: "), Span(turn.question or "(every cause)", "strong"), lead="")
-        made.add(Span(f"asked at {rfc3339(turn.at)} · {turn.ending}", "muted"))
+        made.head(Span(f"Run {turn.run}: "), Span(turn.question or EVERY, "strong"), lead="")
+        asked = f"asked at {rfc3339(float(turn.notes[ASKED_AT]))} · " if ASKED_AT in turn.notes else ""
+        made.add(Span(f"{asked}cluster time {rfc3339(turn.at)} · {turn.ending}", "muted"))
         if turn.diagnosis is not None:
             made.blocks += answer(turn.diagnosis).blocks
         elif turn.said:

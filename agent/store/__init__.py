@@ -13,6 +13,9 @@ from pydantic import StringConstraints
 from agent.events import Event
 from tools.types import Evidence, Frozen, JsonObject
 
+ASKED_AT = "asked_at"
+"""Note of a run: when it was asked, in Unix seconds by the clock of the host that asked."""
+
 
 class SessionRow(Frozen):
     """One session as listings show it."""
@@ -23,6 +26,11 @@ class SessionRow(Frozen):
     runs: int
     question: str
     """The last question asked."""
+    first: str = ""
+    """The first question asked; "" where every cause was judged."""
+    asked: float | None = None
+    """When the first question was asked by the clock of the host that asked, which a world's time is not; None for
+    sessions of versions that did not keep it."""
 
 
 class DraftRow(Frozen):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent.events import EVENT, Event
-from agent.store import DraftRow, RunRow, SessionRow
+from agent.store import ASKED_AT, DraftRow, RunRow, SessionRow
 from tools.errors import AuditUnavailable
 from tools.types import Evidence
 
@@ -39,7 +40,8 @@ COMPRESS_OVER = 4096
 class SqliteStore:
     """A Store in a state directory. Raises AuditUnavailable with one line when the file cannot be written."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self.path = directory / "plumbline.db"
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -72,6 +74,7 @@ class SqliteStore:
         with self._writing() as db:
             (last,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs WHERE session=?", (session,)).fetchone()
             db.execute("INSERT INTO runs VALUES(?,?,?,?,?)", (session, last + 1, cluster, question, at))
+            db.execute("INSERT INTO notes VALUES(?,?,?,?)", (session, last + 1, ASKED_AT, repr(self._clock())))
         return int(last) + 1
 
     def append(self, session: str, run: int, event: Event, at: float) -> int:
@@ -123,13 +126,23 @@ class SqliteStore:
         return {str(key): str(value) for key, value in rows}
 
     def sessions(self, limit: int = 50) -> list[SessionRow]:
-        """Newest sessions first."""
+        """Sessions by when they were asked last, newest first; times of different worlds cannot be compared."""
         rows = self._db.execute(
-            "SELECT session, cluster, MIN(at), MAX(run), question FROM runs GROUP BY session"
-            " ORDER BY MAX(at) DESC, MAX(rowid) DESC LIMIT ?",
-            (limit,),
+            "SELECT f.session, f.cluster, f.at, l.run, l.question, f.question, n.value FROM runs f"
+            " JOIN (SELECT session, MIN(run) AS first, MAX(run) AS last, MAX(rowid) AS seat FROM runs GROUP BY session)"
+            " s ON s.session=f.session AND s.first=f.run"
+            " JOIN runs l ON l.session=s.session AND l.run=s.last"
+            " LEFT JOIN notes n ON n.session=f.session AND n.run=f.run AND n.key=?"
+            " ORDER BY s.seat DESC LIMIT ?",
+            (ASKED_AT, limit),
         )
-        return [SessionRow(id=s, cluster=c, started=a, runs=r, question=q) for s, c, a, r, q in rows]
+        return [
+            SessionRow(
+                id=name, cluster=cluster, started=at, runs=last, question=question, first=first,
+                asked=float(asked) if asked else None,
+            )
+            for name, cluster, at, last, question, first, asked in rows
+        ]  # fmt: skip
 
     def last_run(self, session: str) -> int | None:
         """The newest run of a session, or None for an unknown session."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EXIT_SECONDS = 2.0
 """How long the last flush may take."""
-INSTALL = "pip install 'plumbline[otel]'"
+INSTALL = "in a checkout of Plumbline: pip install '.[otel]'"
 _NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 

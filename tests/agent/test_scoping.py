@@ -339,3 +339,23 @@ ANYTHING = given(
 )
 test_any_question = settings(max_examples=200)(ANYTHING(resolves_or_says_why))
 test_any_question_in_full = pytest.mark.prove(settings(max_examples=10_000)(ANYTHING(resolves_or_says_why)))
+
+
+@pytest.mark.parametrize(
+    ("question", "unknown"),
+    [
+        ("why is foobar slow?", ("foobar",)),
+        ("why are zeta's GPUs idle?", ("zeta",)),
+        ("why is web slow in prod?", ()),
+        ("why is everything slow in general?", ()),
+        ("is inference flapping?", ()),
+        ("why are our GPUs idle?", ()),
+    ],
+)
+def test_a_word_in_the_place_of_a_name_that_nothing_has_is_told(question: str, unknown: tuple[str, ...]) -> None:
+    found = outcome(question)
+    assert isinstance(found, Resolved)
+    assert found.unknown == unknown
+    hidden = outcome(question, NAMES.model_copy(update={"unseen": frozenset({"workloads"})}))
+    assert isinstance(hidden, Resolved)
+    assert hidden.unknown == (), "what may not be listed may have that name"

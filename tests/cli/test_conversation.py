@@ -38,7 +38,7 @@ def test_a_command_needs_no_cluster(plumbline: Command) -> None:
     session = newest_session(plumbline)
     done = plumbline("ask", "--session", session, "/query all")
     assert done.code == 0
-    assert re.search(r"(?m)^E15 +ok +\d+ +kubectl get horizontalpodautoscaler", done.out)
+    assert re.search(r"(?m)^E15  ok, \d+ rows\nkubectl get horizontalpodautoscaler", done.out)
     assert plumbline("ask", "/help").out.splitlines()[0].split() == ["COMMAND", "WHAT"]
     assert plumbline("ask", "-c", "--world", "hpa-cpu", "/findings").out.startswith("CAUSE")
     assert "did you mean /query" in plumbline("ask", "--session", session, "/qurey").line

@@ -92,15 +92,5 @@ def test_no_audit_log_yet(plumbline: Command) -> None:
 def test_sessions_of_an_empty_state_directory(plumbline: Command) -> None:
     done = plumbline("sessions")
     assert done.code == 0
-    assert done.out.split() == [
-        "SESSION",
-        "STARTED",
-        "(ITS",
-        "CLOCK)",
-        "RUNS",
-        "LAST",
-        "RUN",
-        "CLUSTER",
-        "LAST",
-        "QUESTION",
-    ]
+    head = "SESSION ASKED AT RUNS LAST RUN CLUSTER FIRST QUESTION"
+    assert done.out.split() == head.split()

@@ -90,3 +90,12 @@ def test_a_ruled_out_cause_shows_once_beside_the_root_it_concerns() -> None:
     assert "○ ruled out             U16 on search/Deployment/chat-70b:" in "\n".join(
         drawn(diagnosis(findings=(elsewhere,)))
     )
+
+
+def test_what_stands_above_an_answer() -> None:
+    assert drawn(diagnosis(unknown=("zeta",)))[0].startswith("Nothing here is called 'zeta': the answer is about ")
+    beyond = diagnosis(understood=False, beyond="Codes are not looked up here.")
+    assert drawn(beyond)[0] == "Codes are not looked up here. Here is how things stand."
+    assert drawn(diagnosis(understood=False))[0].startswith("This is not a question Plumbline understands")
+    drafted = diagnosis(understood=False, beyond="Nothing was proposed.", drafts=("0123456789ab",))
+    assert "Nothing was proposed." not in "\n".join(drawn(drafted))

@@ -127,7 +127,7 @@ def input_stall(view: View, ref: ResourceRef) -> Reading:
         more = f", as are {len(starved) - 1} more of {len(mean)} pods" if len(starved) > 1 else ""
         refs = [s.cite() for _, samples in starved for s in samples]
         return reading(name, starved[0][0] + more, refs, holds=True)
-    if not pressure and any((s.value or 0.0) < LOW_BUSY for s in mean.values()):
+    if any((sample.value or 0.0) < LOW_BUSY and pod not in pressure for pod, sample in mean.items()):
         return absent(name, view, IO_WAITING)
     text = f"{len(starved)} of {len(mean)} pods are starved of input"
     refs = [s.cite() for _, samples in verdicts for s in samples] + [s.cite() for s in pressure.values()]

@@ -27,6 +27,12 @@ def _at(rows: tuple[Sample, ...]) -> dict[str, Sample]:
     return {s.label("pod"): s for s in rows}
 
 
+def _preempted(sample: Sample, finished: dict[str, Sample]) -> float:
+    """Preemptions of a replica per request that it finishes; 1 where it preempts and finishes none."""
+    done = _value(finished.get(sample.label("pod")))
+    return _value(sample) / done if done > 0 else (1.0 if _value(sample) > PREEMPTED_SHARE else 0.0)
+
+
 def kv_preemptions(view: View, ref: ResourceRef) -> Reading:
     """Holds when a replica with a full KV cache keeps preempting requests (more than 1 % of those it finishes)."""
     name = "kv_preemptions"
@@ -38,17 +44,15 @@ def kv_preemptions(view: View, ref: ResourceRef) -> Reading:
     )
     if not preempted or not kv:
         return absent(name, view, queries.VLLM_PREEMPTIONS, queries.VLLM_KV_MAX)
-    worst: tuple[float, Sample] | None = None
-    for sample in preempted:
-        done = _value(finished.get(sample.label("pod")))
-        share = _value(sample) / done if done > 0 else (1.0 if _value(sample) > PREEMPTED_SHARE else 0.0)
-        if share > PREEMPTED_SHARE and _value(kv.get(sample.label("pod"))) > KV_FULL:
-            worst = max(worst, (share, sample), key=lambda w: w[0]) if worst else (share, sample)
-    if worst is None:
+    many = [(share, s) for s in preempted if (share := _preempted(s, finished)) > PREEMPTED_SHARE]
+    full = [(share, s) for share, s in many if _value(kv.get(s.label("pod"))) > KV_FULL]
+    if not full and any(s.label("pod") not in kv for _, s in many):
+        return absent(name, view, queries.VLLM_KV_MAX)
+    if not full:
         most = max(preempted, key=_value)
         text = f"at most {amount(_value(most))} preemptions a second" if most.value else "no preemptions"
         return reading(name, f"{text} in 10 min", [most.cite()], holds=False)
-    share, sample = worst
+    share, sample = max(full, key=lambda one: one[0])
     pod = sample.label("pod")
     inputs = [sample.cite()] + ([finished[pod].cite()] if pod in finished else [])
     fact = view.fact(f"preempted per finished request, {pod}", "ratio", inputs, "share") if len(inputs) == 2 else None

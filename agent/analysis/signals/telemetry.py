@@ -80,9 +80,10 @@ def gpus_unmeasured(view: View, ref: ResourceRef) -> Reading:
             f"no utilization samples for {plural(len(blind), 'running GPU pod')}: {spell([p.ref.name for p in blind])}"
         )
         return reading(name, text, [p.cite("spec", "nodeName") for p in blind], holds=True)
-    refs = [sample.cite() for pod in pods if (sample := covered(view, pod))]
-    gpus = sum(gpu_count(pod) for pod in pods)
-    return reading(name, f"telemetry covers its {plural(gpus, 'GPU')}", refs, holds=False)
+    seen = [(pod, sample) for pod in pods if (sample := covered(view, pod))]
+    gpus, all_gpus = sum(gpu_count(pod) for pod, _ in seen), sum(gpu_count(pod) for pod in pods)
+    whole = f"its {plural(gpus, 'GPU')}" if gpus == all_gpus else f"{gpus:,.0f} of its {all_gpus:,.0f} GPUs"
+    return reading(name, f"telemetry covers {whole}", [sample.cite() for _, sample in seen], holds=False)
 
 
 SIGNALS = {"gpus_unmeasured": gpus_unmeasured}

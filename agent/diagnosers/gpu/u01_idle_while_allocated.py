@@ -152,7 +152,7 @@ def survey(view: View) -> Survey:
 
 
 def remedy(finding: Finding, view: View) -> Remedy:
-    """Suspend a job, scale a server to zero: reversible, with the owner's consent."""
+    """Reversible, and the owner's decision."""
     subject = finding.subject
     args: JsonObject = {
         "group": subject.group,
@@ -163,5 +163,5 @@ def remedy(finding: Finding, view: View) -> Remedy:
     if subject.kind in SUSPENDABLE:
         return LiveChange(name="suspend", args=args)
     if subject.kind in ("Deployment", "StatefulSet"):
-        return LiveChange(name="scale", args={**args, "replicas": 0})
+        return Advice(text=f"scale {subject} to zero in its source of truth, if its owner agrees that nobody needs it")
     return Advice(text=f"ask the owner of {subject} whether it may be stopped")

@@ -39,6 +39,8 @@ CONFIRMS = ("kv_preemptions",)
 EXCLUDES = ("one_hot_replica",)
 ENGINE_WORDS = ("vllm",)
 """How an engine shows in a container's image, command or arguments."""
+MORE_MEMORY = 0.93
+"""Share of GPU memory that the engine may take (practice value)."""
 SIZING = (
     "gpu-memory-utilization",
     "max-num-seqs",
@@ -109,6 +111,12 @@ def _settings(view: View, ref: ResourceRef) -> list[Claim]:
     return []
 
 
+def _engine(view: View, ref: ResourceRef) -> str:
+    """The name of the container that runs the engine; "" where it is not seen."""
+    containers = [c for pod in view.pods_of(ref)[:1] for c in pod.items("spec", "containers")]
+    return next((fields.text(c, "name") for c in containers if _runs_engine(c)), "")
+
+
 def _sizing(arguments: list[str]) -> list[str]:
     """The arguments that size the cache and the batch, each with its value, written as one word or as two."""
     out: list[str] = []
@@ -149,12 +157,15 @@ def survey(view: View) -> Survey:
 def remedy(finding: Finding, view: View) -> Remedy:
     """In the order of vLLM's guide: more memory for the cache, then smaller batches, then more GPUs per replica."""
     subject = finding.subject
-    if subject.kind in ("Deployment", "StatefulSet", "LeaderWorkerSet"):
+    engine = _engine(view, subject)
+    if engine and subject.kind in ("Deployment", "StatefulSet", "LeaderWorkerSet"):
         args: JsonObject = {
             "group": subject.group,
             "kind": subject.kind,
             "namespace": subject.namespace,
             "name": subject.name,
+            "container": engine,
+            "gpu_memory_utilization": MORE_MEMORY,
         }
-        return LiveChange(name="engine_arguments", args={**args, "set": {"gpu-memory-utilization": "0.93"}})
+        return LiveChange(name="set_engine_args", args=args)
     return Advice(text="raise --gpu-memory-utilization, lower --max-num-seqs, or raise --tensor-parallel-size")
