@@ -45,7 +45,7 @@ class Resolved:
     left_out: tuple[str, ...] = ()
     """Namespaces that belong to it and that the principal may not see."""
     unknown: tuple[str, ...] = ()
-    """Words that stand where a name would, and that nothing is called."""
+    """What is named and does not exist, as it is printed: `'zeta'`, `team 'zeta'`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,9 @@ def _strangers(parsed: Parsed, known: Collection[Mention], names: Names) -> tupl
     if names.unseen:
         return ()
     understood = {mention.name for mention in known}
-    words = [m.name for m in parsed.mentions if not m.certain and m.name not in understood]
-    return tuple(word for word in dict.fromkeys(words) if not ordinary(word) and not _FORMS.search(word))
+    strange = [m for m in parsed.mentions if not m.certain and m.name not in understood]
+    strange = [m for m in strange if not ordinary(m.name) and not _FORMS.search(m.name)]
+    return tuple(repr(m.name) if m.kind == "any" else f"{_what(m)} {m.name!r}" for m in strange)
 
 
 def _visible(names: Names, permitted: tuple[str, ...] | None) -> Names:

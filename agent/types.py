@@ -39,7 +39,7 @@ class Intent(Frozen):
     beyond: str = ""
     """What to say of a question that is read and not answered."""
     unknown: tuple[str, ...] = ()
-    """Words that stand where a name would, and that nothing here is called."""
+    """What is named and does not exist here, as it is printed: `'zeta'`, `team 'zeta'`."""
 
 
 # --- what a cause needs ------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class Diagnosis(Frozen):
     beyond: str = ""
     """What is said first of a question that is read and not answered."""
     unknown: tuple[str, ...] = ()
-    """Words of the question that stand where a name would, and that nothing here is called."""
+    """What the question names and is not here, as it is printed: `'zeta'`, `team 'zeta'`."""
     status: Verdict
     reasoner: str
     mode: Mode

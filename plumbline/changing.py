@@ -43,8 +43,8 @@ from plumbline.cli import FAILED, program
 from plumbline.outcome import put, say
 from plumbline.targets import open_target, settings_of
 from tools.audit import AuditLog
-from tools.errors import SettingsError, UnknownName, UserError
-from tools.kube.connect import KubeTarget
+from tools.errors import CredentialsError, SettingsError, UnknownName, UserError
+from tools.kube.connect import KubeTarget, sign_in
 from tools.kube.writer import connect_writer
 from tools.types import JsonObject, Principal
 
@@ -125,22 +125,32 @@ async def open_desk(arguments: argparse.Namespace) -> AsyncIterator[Desk]:
 async def _engine(desk: Desk) -> AsyncIterator[tuple[Engine, Target]]:
     """An engine with the credentials of the flags, which are the applier's own."""
     arguments, settings = desk.arguments, desk.settings
-    kubeconfig = KubeTarget(
-        kubeconfig=arguments.kubeconfig,
-        context=arguments.context,
-        request_timeout=settings.request_timeout,
-        allowed_plugins=settings.allowed_plugins,
-        allow_insecure_tls=settings.allow_insecure_tls,
-    )
-    async with open_target(arguments, settings) as target, await connect_writer(kubeconfig) as writer:
+    async with open_target(arguments, settings) as target, await connect_writer(_login(desk)) as writer:
         name = f"{(await establish(target.kube)).user}@{socket.gethostname()}"
         async with open_engine(settings, target, writer, name=name) as engine:
             yield engine, target
 
 
+def _login(desk: Desk) -> KubeTarget:
+    """The credentials of the flags."""
+    return KubeTarget(
+        kubeconfig=desk.arguments.kubeconfig,
+        context=desk.arguments.context,
+        request_timeout=desk.settings.request_timeout,
+        allowed_plugins=desk.settings.allowed_plugins,
+        allow_insecure_tls=desk.settings.allow_insecure_tls,
+    )
+
+
 @asynccontextmanager
 async def _person(desk: Desk) -> AsyncIterator[tuple[Principal, float]]:
-    """Whom the API server takes us for, and its time."""
+    """Whom the API server takes us for, and its time. Raises CredentialsError for somebody who is impersonated."""
+    login = await sign_in(_login(desk))
+    if login.as_user or login.as_groups:
+        raise CredentialsError(
+            f"context {login.context} impersonates {login.as_user or 'a group'}; people decide as themselves",
+            hint="use a context with your own credentials",
+        )
     async with open_target(desk.arguments, desk.settings) as target:
         yield await establish(target.kube), await target.kube.server_time()
 

@@ -1,8 +1,8 @@
 """Who may approve a plan, and whether it still is approved: pure decisions on stored rows, made again at apply time.
 
 Rules: an approval is of one digest of one proposal, by a principal that the API server named; on risky tiers (B and
-above) nobody approves what they asked for, and as many people are needed as the settings say; everything ends with
-the plan. Between two accounts that one person holds no rule can tell: on one machine this is advisory.
+above) nobody approves what they wrote or submitted, and as many people are needed as the settings say; everything
+ends with the plan. Between two accounts that one person holds no rule can tell: on one machine this is advisory.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ def _forged(row: Proposal, plan: Plan) -> str:
 def _person(user: str, groups: Iterable[str], row: Proposal, plan: Plan, rules: Rules) -> str:
     if not user or user == UNKNOWN:
         return "the API server does not tell who you are, so you cannot approve"
-    known = {user, *(f"{GROUP}{group}" for group in groups)}
+    known = {f"{GROUP}{group}" for group in groups} | ({user} if not user.startswith(GROUP) else set())
     if rules.approvers and known.isdisjoint(rules.approvers):
         return f"{user} is no approver (setting changes.approvers)"
-    if plan.tier in RISKY and user == row.requester and not rules.self_approval:
+    if plan.tier in RISKY and user in (row.author, row.requester) and not rules.self_approval:
         return f"{user} asked for this tier {plan.tier} change: somebody else has to approve it"
     return ""
 
@@ -93,22 +93,21 @@ def lacking(row: Proposal, plan: Plan, approvals: Sequence[Approval], at: float,
         return reason
     if at >= plan.expires:
         return "its approval expired"
-    given = {
+    valid = {
         approval.principal
         for approval in approvals
-        if approval.proposal == row.id and approval.digest == row.digest == plan.digest and approval.at < plan.expires
+        if approval.proposal == row.id
+        and approval.digest == row.digest == plan.digest
+        and approval.at < plan.expires
+        and not _person(approval.principal, _groups(approval), row, plan, rules)
     }
-    valid = [who for who in given if not _person(who, _groups(who, approvals), row, plan, rules)]
     needed = rules.needed.of(plan.tier)
     if len(valid) < needed:
         return f"{len(valid)} of {needed} approvals it needs are valid"
     return ""
 
 
-def _groups(who: str, approvals: Sequence[Approval]) -> list[str]:
+def _groups(approval: Approval) -> list[str]:
     """The groups that the API server gave with an approval."""
-    found: list[str] = []
-    for approval in approvals:
-        listed = approval.proof.get("groups") if approval.principal == who else None
-        found += [group for group in listed if isinstance(group, str)] if isinstance(listed, list) else []
-    return found
+    listed = approval.proof.get("groups")
+    return [group for group in listed if isinstance(group, str)] if isinstance(listed, list) else []

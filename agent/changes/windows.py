@@ -111,8 +111,10 @@ class Switches:
         if self.stop:
             return "the kill switch is set in the settings"
         try:
-            if (self.folder / STOP_FILE).exists():
-                return f"the kill switch is set: {self.folder / STOP_FILE} exists"
+            (self.folder / STOP_FILE).lstat()  # a link to nowhere is there too
+            return f"the kill switch is set: {self.folder / STOP_FILE} exists"
+        except FileNotFoundError:
+            pass
         except OSError as error:
             return f"the kill switch cannot be read: {error.strerror}"
         return await self._config_map() or frozen(self.windows, target, at)

@@ -30,8 +30,7 @@ def preface(diagnosis: Diagnosis) -> list[str]:
     """What stands above an answer to a question that was not understood, that is none of ours, or names a stranger."""
     said = []
     if diagnosis.unknown:
-        names = " or ".join(f"{name!r}" for name in diagnosis.unknown)
-        said.append(f"Nothing here is called {names}: the answer is about {diagnosis.scope.asked}.")
+        said.append(f"There is no {' or '.join(diagnosis.unknown)} here: the answer is about {diagnosis.scope.asked}.")
     if not diagnosis.understood and not diagnosis.drafts:
         said.append(f"{diagnosis.beyond} Here is how things stand." if diagnosis.beyond else NOT_UNDERSTOOD)
     return said

@@ -7,6 +7,7 @@ opened again once, before a transaction and never within one; every statement ha
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, cast
@@ -19,6 +20,8 @@ LOCK = 0x504C4D42
 """Number of the writers' advisory lock."""
 SECONDS = 10
 """Longest wait to connect, and for one statement."""
+_USER = re.compile(r"[^\s'\"]*@")
+"""What stands before a host in an address that was misread: part of a password, it may be."""
 
 
 class _Result(Protocol):
@@ -53,6 +56,7 @@ class _Driver(Protocol):
 
     Error: type[Exception]
     IntegrityError: type[Exception]
+    ProgrammingError: type[Exception]
 
     def connect(self, conninfo: str, **options: object) -> _Connection:
         """A connection."""
@@ -92,6 +96,11 @@ class PostgresLedger(SqlLedger):
                 options=f"-c statement_timeout={SECONDS}s -c lock_timeout={SECONDS}s -c synchronous_commit=on",
                 application_name="plumbline",
             )
+        except self._driver.ProgrammingError:  # what it says may quote the address, and so a password
+            raise LedgerDown(
+                "the address of the proposals in Postgres cannot be read",
+                hint="write changes.store as postgresql://user@host/database, with %40 for an @ in a password",
+            ) from None
         except self._driver.Error as error:
             raise _down(error) from None
 
@@ -134,5 +143,5 @@ def _driver() -> _Driver:
 
 
 def _down(error: Exception) -> LedgerDown:
-    said = " ".join(str(error).split())[:200] or type(error).__name__
-    return LedgerDown(f"the proposals in Postgres cannot be used: {said}", hint="see the setting proposals_url")
+    said = _USER.sub("…@", " ".join(str(error).split()))[:200] or type(error).__name__
+    return LedgerDown(f"the proposals in Postgres cannot be used: {said}", hint="see the setting changes.store")

@@ -10,13 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from agent.changes.ledger import Held, Raced
+from pydantic import BaseModel, ValidationError
+
+from agent.changes.ledger import Held, LedgerDown, Raced
 from agent.changes.records import Approval, JournalEntry, Moved, Proposal
 from agent.changes.states import OPEN, Move, State, after
 from tools.documents import load_json
-from tools.errors import UnknownName
+from tools.errors import DocumentError, UnknownName
 from tools.types import JsonObject, canonical
 
 PAGE = 200
@@ -38,6 +40,7 @@ SCHEMA = (
 )
 Value = str | int | float | None
 Row = tuple[Value, ...]
+M = TypeVar("M", bound=BaseModel)
 
 
 class Cursor(Protocol):
@@ -165,7 +168,7 @@ class SqlLedger(ABC):
         """In order of giving."""
         with self._reading() as cursor:
             rows = cursor.read("SELECT body FROM approvals WHERE proposal = ? ORDER BY seq LIMIT ?", proposal, PAGE)
-        return [Approval.model_validate_json(str(body)) for (body,) in rows]
+        return [_kept(Approval, body) for (body,) in rows]
 
     def moves(self, *, proposal: str = "", since: int = 0, limit: int = PAGE) -> list[Moved]:
         """Moves with seq > since, in order."""
@@ -173,7 +176,7 @@ class SqlLedger(ABC):
         sql = f"SELECT seq, body FROM moves WHERE {where}seq > ? ORDER BY seq LIMIT ?"
         with self._reading() as cursor:
             rows = cursor.read(sql, *values, since, min(limit, PAGE))
-        return [Moved.model_validate({**_object(body), "seq": seq}) for seq, body in rows]
+        return [_kept(Moved, body).model_copy(update={"seq": seq}) for seq, body in rows]
 
     # --- journal and documents -----------------------------------------------------------------------------
 
@@ -186,7 +189,7 @@ class SqlLedger(ABC):
         """In order of writing."""
         with self._reading() as cursor:
             rows = cursor.read("SELECT body FROM journal WHERE proposal = ? ORDER BY seq LIMIT ?", proposal, MAX_STEPS)
-        return [JournalEntry.model_validate_json(str(body)) for (body,) in rows]
+        return [_kept(JournalEntry, body) for (body,) in rows]
 
     def put(self, key: str, value: JsonObject, *, at: float) -> None:
         """Keep a small named document."""
@@ -251,9 +254,24 @@ def _raced(seen: Proposal) -> Raced:
 
 
 def _proposal(row: Row) -> Proposal:
-    return Proposal.model_validate_json(str(row[0]))
+    return _kept(Proposal, row[0])
+
+
+def _kept(model: type[M], body: Value) -> M:
+    """A row as it was kept. Raises LedgerDown for one that somebody else wrote, or wrote over."""
+    try:
+        return model.model_validate_json(str(body))
+    except ValidationError:
+        raise _unreadable() from None
 
 
 def _object(body: Value) -> JsonObject:
-    value = load_json(str(body), name="the proposal store")
+    try:
+        value = load_json(str(body), name="the proposal store")
+    except DocumentError:
+        raise _unreadable() from None
     return value if isinstance(value, dict) else {}
+
+
+def _unreadable() -> LedgerDown:
+    return LedgerDown("the proposal store holds a row that is none of ours", hint="restore it from a copy")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from agent.store.ledger_sql import SCHEMA, Cursor, DuplicateKey, Row, SqlLedger,
 FILE = "proposals.db"
 BUSY = 5.0
 """Seconds that a writer waits for another."""
+PAUSE = 0.01
+"""Seconds between two attempts to switch a new file to WAL."""
 APPLICATION = 0x504C4D42
 """What marks the file as ours (PRAGMA application_id)."""
 
@@ -47,22 +50,36 @@ class SqliteLedger(SqlLedger):
             raise self._down(error.strerror or "it cannot be opened") from None
         try:
             self._db = sqlite3.connect(self._path, timeout=busy, isolation_level=None)
-            self._prepare()
+            self._prepare(busy)
         except sqlite3.Error as error:
             raise self._down(_problem(error)) from None
 
-    def _prepare(self) -> None:
-        (mark,) = self._db.execute("PRAGMA application_id").fetchone()
-        (tables,) = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        if mark != APPLICATION and tables:
-            raise self._down("it is another program's database")
-        self._db.execute("PRAGMA journal_mode = WAL")
+    def _prepare(self, busy: float) -> None:
+        """Check whose file it is before it is touched; schema and mark are written together or not at all."""
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA foreign_keys = ON")
         with self._writing() as cursor:
+            ((mark,),) = cursor.read("PRAGMA application_id")
+            ((tables,),) = cursor.read("SELECT COUNT(*) FROM sqlite_master")
+            if mark != APPLICATION and tables:
+                raise self._down("it is another program's database")
             for statement in SCHEMA:
                 cursor.write(statement.format(serial="INTEGER PRIMARY KEY AUTOINCREMENT", real="REAL"))
-        self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+            cursor.write(f"PRAGMA application_id = {APPLICATION}")
+        self._use_wal(time.monotonic() + busy)
+
+    def _use_wal(self, deadline: float) -> None:
+        """Switch to WAL; SQLite's own busy timeout does not wait for others that switch at the same moment."""
+        while True:
+            try:
+                ((mode,),) = self._db.execute("PRAGMA journal_mode = WAL").fetchall()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+                time.sleep(PAUSE)
+                continue
+            if mode != "wal":
+                raise self._down("its file system cannot hold a write-ahead log")
+            return
 
     def _down(self, problem: str) -> LedgerDown:
         return LedgerDown(

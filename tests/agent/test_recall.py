@@ -88,7 +88,7 @@ async def test_a_workload_that_waits_is_said_to_wait(opened: Opener) -> None:
 async def test_a_name_that_nobody_has_is_said(opened: Opener) -> None:
     async with opened("fleet") as (app, _):
         found = await answered(await app.session(), "why is foobar slow?")
-    assert found.unknown == ("foobar",)
+    assert found.unknown == ("'foobar'",)
     assert found.scope.asked == "cluster"
 
 

@@ -90,3 +90,11 @@ async def test_settings_and_a_file_stop(tmp_path: Path) -> None:
     (tmp_path / STOP_FILE).write_text("")
     assert "STOP exists" in await switches.stopped(CHAT, 0)
     assert "in the settings" in await Switches(FakeKube(), tmp_path, stop=True).stopped(CHAT, 0)
+
+
+async def test_a_stop_that_is_a_link_to_nowhere_stops_and_one_that_cannot_be_looked_for_too(tmp_path: Path) -> None:
+    (tmp_path / STOP_FILE).symlink_to(tmp_path / "nowhere")
+    assert "STOP exists" in await Switches(FakeKube(), tmp_path).stopped(CHAT, 0)
+    (tmp_path / "file").write_text("")
+    assert "cannot be read" in await Switches(FakeKube(), tmp_path / "file").stopped(CHAT, 0)
+    assert await Switches(FakeKube(), tmp_path / "none").stopped(CHAT, 0) == ""

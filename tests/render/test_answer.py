@@ -93,7 +93,9 @@ def test_a_ruled_out_cause_shows_once_beside_the_root_it_concerns() -> None:
 
 
 def test_what_stands_above_an_answer() -> None:
-    assert drawn(diagnosis(unknown=("zeta",)))[0].startswith("Nothing here is called 'zeta': the answer is about ")
+    assert drawn(diagnosis(unknown=("team 'zeta'",)))[0].startswith(
+        "There is no team 'zeta' here: the answer is about "
+    )
     beyond = diagnosis(understood=False, beyond="Codes are not looked up here.")
     assert drawn(beyond)[0] == "Codes are not looked up here. Here is how things stand."
     assert drawn(diagnosis(understood=False))[0].startswith("This is not a question Plumbline understands")
