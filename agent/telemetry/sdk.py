@@ -70,13 +70,17 @@ class Sdk:
         self._losses = _Losses()
         resource = _resource(version)
         self._spans = TracerProvider(resource=resource, shutdown_on_exit=False, meter_provider=NoOpMeterProvider())
+        self._exporters: list[_SpanExporter | _MetricExporter] = []
         readers = []
         if config.traces:
-            exporter = _SpanExporter(config.traces, self._losses)
-            processor = BatchSpanProcessor(exporter, max_queue_size=QUEUE, meter_provider=NoOpMeterProvider())
+            spans = _SpanExporter(config.traces, self._losses)
+            processor = BatchSpanProcessor(spans, max_queue_size=QUEUE, meter_provider=NoOpMeterProvider())
             self._spans.add_span_processor(processor)
+            self._exporters.append(spans)
         if config.metrics:
-            readers.append(PeriodicExportingMetricReader(_MetricExporter(config.metrics, self._losses)))
+            points = _MetricExporter(config.metrics, self._losses)
+            readers.append(PeriodicExportingMetricReader(points))
+            self._exporters.append(points)
         self._metrics = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         self._tracer = self._spans.get_tracer("plumbline", version)
         self._meter = self._metrics.get_meter("plumbline", version)
@@ -106,6 +110,9 @@ class Sdk:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         late = any(thread.is_alive() for thread in threads)
+        if late:
+            for exporter in self._exporters:
+                exporter.shutdown()  # ends its waiting between retries
         if not late and not self._losses.batches:
             return ""
         where = ", ".join(dict.fromkeys(_shown(url) for url in self._urls))

@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,15 @@ async def test_a_bad_collector_costs_one_note(
     assert capfd.readouterr() == ("", "")
     assert root.getvalue() == ""
     assert not found.on
+    if fault == "down":
+        for thread in exporting():
+            thread.join(2)
+        assert not exporting(), "nothing tries again behind a run that has ended"
+
+
+def exporting() -> list[threading.Thread]:
+    """Threads of the SDK that still send spans."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("OtelBatch")]
 
 
 @installed
