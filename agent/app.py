@@ -28,7 +28,7 @@ from agent.types import Query
 from tools.audit import AuditLog
 from tools.errors import PortError, SettingsError, UnknownName, UserError
 from tools.gate import Gate
-from tools.policy import default_policy, load_policy
+from tools.policy import policy_at
 from tools.redact import Redactor
 from tools.types import KubePort, MetricsPort, Mode, NamedQuery, Ports, Principal
 
@@ -99,10 +99,9 @@ class App:
         known = diagnosers.load()
         queries = catalogue(known)
         ports = Ports(kube=target.kube, prom=target.prom, queries=queries, now=now)
-        policy = (
-            load_policy(settings.policy.read_text(), name=str(settings.policy)) if settings.policy else default_policy()
+        gate = Gate(
+            policy=policy_at(settings.policy), audit=audit, approvals=NoApprovals(), ports=ports, redactor=redactor
         )
-        gate = Gate(policy=policy, audit=audit, approvals=NoApprovals(), ports=ports, redactor=redactor)
         try:
             async with (
                 open_checkpoints(settings.state_dir, derive(key, "checkpoints")) as saver,

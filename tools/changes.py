@@ -7,11 +7,12 @@ returned it; it sets whole fields of one object by one JSON merge patch; an orde
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from tools import fields
 from tools.errors import Refused, first_problem
@@ -25,7 +26,21 @@ PLAN_ANNOTATION = "plumbline.dev/plan"
 """Annotation that a write leaves on its object: the digest of the plan, so that a restart can tell its own work."""
 RELATED = "plumbline.dev/related"
 """Key beside apiVersion and spec under which objects read besides the target are handed to a change."""
-A = TypeVar("A", bound=BaseModel)
+
+
+class ChangeArgs(Frozen, ABC):
+    """Typed arguments of a change; they name one object."""
+
+    KINDS: ClassVar[tuple[KindRef, ...]]
+    """The kinds the change may touch."""
+
+    @property
+    @abstractmethod
+    def ref(self) -> ResourceRef:
+        """The object named."""
+
+
+A = TypeVar("A", bound=ChangeArgs)
 
 
 class Wanted(Frozen):
@@ -74,10 +89,6 @@ class ChangeSpec(Generic[A]):
     name: str
     summary: str
     args: type[A]
-    kinds: tuple[KindRef, ...]
-    """The kinds it may touch; each of its targets is of one of them."""
-    target: Callable[[A], ResourceRef]
-    """The one object that arguments name."""
     wants: Callable[[A, JsonObject], tuple[Wanted, ...]]
     """The fields it would set; none where the object does not have what the arguments name."""
     refusal: Callable[[A, JsonObject], str]
@@ -90,6 +101,11 @@ class ChangeSpec(Generic[A]):
     """Fields, besides those it sets, that must not have moved between preview and apply."""
     reads: tuple[KindRef, ...] = ()
     """Kinds of the target's namespace that it has to see besides the target: see `with_related`."""
+
+    @property
+    def kinds(self) -> tuple[KindRef, ...]:
+        """The kinds it may touch."""
+        return self.args.KINDS
 
     def parse(self, args: JsonObject) -> A:
         """The typed arguments. Raises Refused with one line that says what is wrong with them."""
@@ -110,7 +126,7 @@ class ChangeSpec(Generic[A]):
         return self._unfit(args, obj) or self.refusal(args, obj) or self._nothing(args, obj)
 
     def _unfit(self, args: A, obj: JsonObject) -> str:
-        target = self.target(args)
+        target = args.ref
         if target.kind_ref not in self.kinds or not is_object(obj, target):
             return f"the object read is not {target}"
         if fields.text(obj, "metadata", "deletionTimestamp"):
@@ -123,7 +139,7 @@ class ChangeSpec(Generic[A]):
     def _nothing(self, args: A, obj: JsonObject) -> str:
         wants = self.wants(args, obj)
         if not patch_of(wants, obj):
-            return f"{self.target(args)} already has what {self.name} would set"
+            return f"{args.ref} already has what {self.name} would set"
         for want in wants:
             for length in range(1, len(want.path) + 1):
                 if _is_null(obj, want.path[:length]):

@@ -44,6 +44,11 @@ def replicas_ready(obj: JsonObject, kind: KindRef, count: int, *, restarts: bool
     return (ready, *seen(obj))
 
 
+def restarted(obj: JsonObject, kind: KindRef) -> tuple[Verification, ...]:
+    """As many replicas as before are ready once their pods were replaced, and what they serve is well."""
+    return (*replicas_ready(obj, kind, workloads.replicas(obj, kind), restarts=True), *serving(obj, kind))
+
+
 def serving(obj: JsonObject, kind: KindRef) -> tuple[Verification, ...]:
     """Requests do not pile up and the KV cache does not run full, over a day; only for what runs vLLM."""
     if not any(engine_of(one.spec) == "vllm" for one in workloads.containers(obj, kind)):

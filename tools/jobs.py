@@ -26,6 +26,8 @@ _PATHS: dict[KindRef, Path] = {
     targets.WORKLOAD: ("spec", "active"),
 }
 KINDS = tuple(_PATHS)
+SUSPENDED: tuple[Path, ...] = (_SUSPEND, ("spec", "runPolicy", "suspend"))
+"""Where kinds that Kueue holds say that they are held."""
 GUARDS: tuple[Path, ...] = (("metadata", "labels", QUEUE_LABEL), ("spec", "shutdownAfterJobFinishes"))
 _DONE = ("Complete", "Completed", "Failed", "Succeeded", "Finished")
 _RAY_DONE = ("Complete", "Failed")
@@ -57,6 +59,13 @@ def refusal(obj: JsonObject, ref: ResourceRef, *, suspended: bool) -> str:
     if kind == targets.RAY_JOB and suspended and not fields.flag(obj, "spec", "shutdownAfterJobFinishes"):
         return f"{ref} has no shutdownAfterJobFinishes, without which KubeRay does not suspend it"
     return ""
+
+
+def relabel_refusal(obj: JsonObject, ref: ResourceRef, what: str) -> str:
+    """Why Kueue would not follow a label of a job, in one line; "" where it would: while the job is suspended."""
+    if is_done(obj):
+        return f"{ref} has ended"
+    return "" if is_suspended(obj, ref.kind_ref) else f"{ref} runs: Kueue keeps the {what} of a job that runs"
 
 
 def is_done(obj: JsonObject) -> bool:

@@ -56,6 +56,13 @@ def taints(obj: JsonObject, name: TaintName, *, present: bool) -> tuple[Wanted, 
     return (Wanted(path=("spec", "taints"), value=[*made] or None),)
 
 
+def taint_refusal(obj: JsonObject, target: targets.NodeTarget, name: TaintName, *, present: bool) -> str:
+    """Why a taint cannot be set, or taken off, in one line; "" where it can."""
+    if has_taint(obj, name) is present:
+        return f"{target.ref} {'has that taint already' if present else 'does not have that taint'}"
+    return refusal(obj, target)
+
+
 def gpus(obj: JsonObject) -> float:
     """GPUs that the node offers."""
     offered = fields.strings(obj, "status", "allocatable")

@@ -12,11 +12,12 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from importlib import resources
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from tools.errors import DocumentError
+from tools.errors import DocumentError, SettingsError
 from tools.types import CallScope, Effect, Frozen, KindRef, Mode, PolicyDecision, Principal, digest_of
 
 METRICS = KindRef(kind="metrics")
@@ -196,6 +197,18 @@ def default_policy() -> Policy:
     """The policy that ships with the program."""
     text = resources.files("tools").joinpath("policy.toml").read_text(encoding="utf-8")
     return load_policy(text, name="policy.toml")
+
+
+def policy_at(path: Path | None) -> Policy:
+    """The policy of a file, or the one that ships. Raises SettingsError where it cannot be read, and as load_policy."""
+    if path is None:
+        return default_policy()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not text"
+        raise SettingsError(f"{path}: {why}", hint="name a policy file, or leave the setting out") from None
+    return load_policy(text, name=str(path))
 
 
 def _rule_line(text: str, index: int | None) -> int | None:

@@ -16,7 +16,7 @@ from typing import cast
 from pydantic import BaseModel
 
 from tools import draft, read, write
-from tools.changes import ChangeSpec
+from tools.changes import ChangeArgs, ChangeSpec
 from tools.types import ToolSpec
 
 
@@ -36,16 +36,16 @@ def load() -> Mapping[str, ToolSpec[BaseModel]]:
 
 
 @cache
-def changes() -> Mapping[str, ChangeSpec[BaseModel]]:
+def changes() -> Mapping[str, ChangeSpec[ChangeArgs]]:
     """The catalogue of changes by name. Raises TypeError for a module without a CHANGE, ValueError as `load`."""
-    found: dict[str, ChangeSpec[BaseModel]] = {}
+    found: dict[str, ChangeSpec[ChangeArgs]] = {}
     for module in _modules(write):
         change = getattr(module, "CHANGE", None)
         if not isinstance(change, ChangeSpec):
             raise TypeError(f"{module.__name__} declares no CHANGE")
         if change.name in found:
             raise ValueError(f"two changes are named {change.name}")
-        found[change.name] = cast("ChangeSpec[BaseModel]", change)
+        found[change.name] = cast("ChangeSpec[ChangeArgs]", change)
     return MappingProxyType(found)
 
 

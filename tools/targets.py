@@ -5,12 +5,13 @@ Rule: never a selector, never a uid (that is read, not told), and nothing that i
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import StringConstraints, model_validator
 
 from tools.arguments import Group, Kind, Namespace, Subdomain
-from tools.naming import Frozen, KindRef, ResourceRef
+from tools.changes import ChangeArgs
+from tools.naming import KindRef, ResourceRef
 
 DEPLOYMENT = KindRef(group="apps", kind="Deployment")
 STATEFUL_SET = KindRef(group="apps", kind="StatefulSet")
@@ -42,10 +43,8 @@ ContainerName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](
 """One container by its name."""
 
 
-class Target(Frozen):
+class Target(ChangeArgs):
     """One object in a namespace."""
-
-    KINDS: ClassVar[tuple[KindRef, ...]] = ()
 
     group: Group
     kind: Kind
@@ -64,12 +63,19 @@ class Target(Frozen):
         return ResourceRef(group=self.group, kind=self.kind, namespace=self.namespace, name=self.name)
 
 
-class NodeTarget(Frozen):
-    """One node."""
+class ClusterTarget(ChangeArgs):
+    """One object outside of namespaces, of the one kind the change is made for."""
 
     name: Subdomain
 
     @property
     def ref(self) -> ResourceRef:
-        """The node named."""
-        return ResourceRef(kind=NODE.kind, name=self.name)
+        """The object named."""
+        (kind,) = self.KINDS
+        return ResourceRef(group=kind.group, kind=kind.kind, name=self.name)
+
+
+class NodeTarget(ClusterTarget):
+    """One node."""
+
+    KINDS = (NODE,)

@@ -20,7 +20,7 @@ def as_proposal(draft: DraftRow) -> Proposal:
     spec = registry.changes().get(draft.change)
     if spec is None:
         raise UnknownName("change", draft.change, registry.changes())
-    target = spec.target(spec.parse(draft.args))
+    target = spec.parse(draft.args).ref
     return Proposal(
         id=draft.id,
         session=draft.session,
@@ -48,7 +48,7 @@ def typed(ledger: Ledger, change: str, args: JsonObject, *, author: str, because
     plain: JsonObject = parsed.model_dump(mode="json")
     order = digest_of({"change": change, "args": plain, "author": author, "at": at})
     row = Proposal(
-        id=order[:12], at=at, change=change, args=plain, target=spec.target(parsed), because=because, author=author,
+        id=order[:12], at=at, change=change, args=plain, target=parsed.ref, because=because, author=author,
         order=order,
     )  # fmt: skip
     return ledger.add(row, actor=author)

@@ -12,8 +12,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel
-
 from agent.analysis import labels
 from agent.analysis.records import Record, reference_of
 from agent.analysis.view import View
@@ -23,7 +21,7 @@ from agent.events import Drafted, Event
 from agent.links import strip
 from agent.store import DraftRow, Store
 from tools import fields, registry
-from tools.changes import ChangeSpec, DraftOrder, Wanted, with_related
+from tools.changes import ChangeArgs, ChangeSpec, DraftOrder, Wanted, with_related
 from tools.errors import Refused
 from tools.types import Evidence, Frozen, JsonObject, ResourceRef, Scope, ToolCall, digest_of
 
@@ -44,10 +42,10 @@ class Vetted(Frozen):
     digest: str
 
 
-def vet(order: DraftOrder, evidence: Gathered, scope: Scope, *, spec: ChangeSpec[BaseModel]) -> Vetted:
+def vet(order: DraftOrder, evidence: Gathered, scope: Scope, *, spec: ChangeSpec[ChangeArgs]) -> Vetted:
     """Check an order against what was read in this run. Raises Refused with one line that says what is missing."""
     args = spec.parse(order.args)
-    named_target = spec.target(args)
+    named_target = args.ref
     if spec.name != order.change or named_target.kind_ref not in spec.kinds:
         raise Refused(f"{spec.name} is not made for {named_target.kind_ref}")
     target = _read_target(named_target, evidence)
@@ -116,7 +114,7 @@ def _view(gathered: Gathered, scope: Scope) -> View:
     return View(read, now=0.0, scope=scope)
 
 
-def _with_related(target: Record, spec: ChangeSpec[BaseModel], view: View) -> JsonObject:
+def _with_related(target: Record, spec: ChangeSpec[ChangeArgs], view: View) -> JsonObject:
     """The target, and what was read of the kinds that the change has to see besides it."""
     read = {kind: view.objects(kind) for kind in spec.reads}
     near = {kind: [r.data for r in some if r.ref.namespace == target.ref.namespace] for kind, some in read.items()}
@@ -185,7 +183,7 @@ class RunDrafting:
     """What was read in this run, the derived numbers among it."""
     emit: Callable[[Event], None]
     redact: Callable[[str], str]
-    changes: Mapping[str, ChangeSpec[BaseModel]] = field(default_factory=registry.changes)
+    changes: Mapping[str, ChangeSpec[ChangeArgs]] = field(default_factory=registry.changes)
 
     async def draft(self, order: DraftOrder, scope: Scope) -> JsonObject:
         """Keep the order as a draft, once. Raises Refused with one line, AuditUnavailable when nothing can be kept."""

@@ -10,15 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pydantic import BaseModel
-
 from agent.changes.ledger import Ledger
 from agent.changes.patches import Path
 from agent.changes.plans import Plan
 from agent.changes.records import Proposal
 from agent.changes.states import Move, after
 from tools import registry
-from tools.changes import ChangeSpec
+from tools.changes import ChangeArgs, ChangeSpec
 from tools.errors import PlumblineError, UnknownName, UserError
 from tools.naming import KindRef
 from tools.redact import Redactor
@@ -105,7 +103,7 @@ class Engine:
     name: str
     """Of this applier: stable over restarts, and no two that run have the same."""
     limits: Limits = field(default_factory=Limits)
-    changes: Mapping[str, ChangeSpec[BaseModel]] = field(default_factory=registry.changes)
+    changes: Mapping[str, ChangeSpec[ChangeArgs]] = field(default_factory=registry.changes)
 
     def proposal(self, name: str) -> Proposal:
         """The stored proposal. Raises UnknownName."""
@@ -114,7 +112,7 @@ class Engine:
             raise UnknownName("proposal", name, ())
         return found
 
-    def spec(self, row: Proposal) -> ChangeSpec[BaseModel]:
+    def spec(self, row: Proposal) -> ChangeSpec[ChangeArgs]:
         """The change that is proposed. Raises UserError for one that the catalogue does not have."""
         found = self.changes.get(row.change)
         if found is None:

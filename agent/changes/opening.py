@@ -20,7 +20,7 @@ from agent.settings import Settings
 from agent.store.keys import derive, install_key
 from agent.store.ledger import open_ledger
 from tools.audit import AuditLog
-from tools.policy import default_policy, load_policy
+from tools.policy import policy_at
 from tools.redact import Redactor
 from tools.types import Ports, Scope
 from tools.writing import Writer
@@ -30,9 +30,7 @@ from tools.writing import Writer
 async def open_engine(settings: Settings, target: Target, writer: Writer, *, name: str) -> AsyncIterator[Engine]:
     """An engine on a target. Raises UserError, LedgerDown, AuditUnavailable."""
     redactor = Redactor(target.redaction_key or derive(install_key(settings.state_dir), "redaction"))
-    policy = (
-        load_policy(settings.policy.read_text(), name=str(settings.policy)) if settings.policy else default_policy()
-    )
+    policy = policy_at(settings.policy)
     audit = AuditLog(settings.state_dir / "audit.jsonl")
     ledger = open_ledger(settings.state_dir, settings.changes.store)
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
 from agent.analysis import kinds
 from agent.analysis.records import Record
@@ -21,7 +21,7 @@ from agent.changes.patches import FieldChange, differences, inverse, merged, sam
 from agent.changes.plans import MAX_BYTES, Blast, Plan, Verification, bind, changed, read
 from agent.changes.records import Proposal
 from tools import checks, fields, targets, workloads
-from tools.changes import ChangeSpec, Tier, with_related
+from tools.changes import ChangeArgs, ChangeSpec, Tier, with_related
 from tools.errors import Denied, NotFound, NotServed, PortError, Refused, UserError
 from tools.types import JsonObject, ResourceRef, Scope, ToolCall
 from tools.writing import Conflict, Invalid, Rejected
@@ -160,20 +160,20 @@ async def _planned(engine: Engine, row: Proposal, obj: JsonObject, at: float) ->
 
 
 async def _with_related(
-    engine: Engine, spec: ChangeSpec[BaseModel], target: ResourceRef, obj: JsonObject
+    engine: Engine, spec: ChangeSpec[ChangeArgs], target: ResourceRef, obj: JsonObject
 ) -> JsonObject:
     if not spec.reads:
         return obj
     return with_related(obj, {kind: await listed(engine.kube, kind, target.namespace) for kind in spec.reads})
 
 
-async def _draft(engine: Engine, row: Proposal, spec: ChangeSpec[BaseModel], obj: JsonObject) -> _Draft:
+async def _draft(engine: Engine, row: Proposal, spec: ChangeSpec[ChangeArgs], obj: JsonObject) -> _Draft:
     """What the change of the catalogue would do to the object. Raises Unfit."""
     try:
         args = spec.parse(row.args)
     except Refused as refused:
         raise Unfit(one_line(refused)) from None
-    if not spec.target(args).same(row.target):
+    if not args.ref.same(row.target):
         raise Unfit(f"the arguments name another object than {row.target}")
     if reason := spec.objection(args, obj):
         raise Unfit(reason)
@@ -284,7 +284,7 @@ async def _look(engine: Engine, target: ResourceRef, at: float) -> View:
     return View(gathered, now=at, scope=_scope(target))
 
 
-async def _owned(engine: Engine, row: Proposal, spec: ChangeSpec[BaseModel], obj: JsonObject, at: float) -> None:
+async def _owned(engine: Engine, row: Proposal, spec: ChangeSpec[ChangeArgs], obj: JsonObject, at: float) -> None:
     """Raises Unfit where somebody would set the change back."""
     place: JsonObject = {} if row.target.namespace is None else {"namespace": row.target.namespace}
     calls = [

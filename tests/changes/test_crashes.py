@@ -70,7 +70,7 @@ def approved(case: Case, site: Site) -> Proposal:
     """The case as an approved proposal."""
     spec = registry.changes()[case.change]
     args = spec.parse(case.args)
-    target = spec.target(args)
+    target = args.ref
     site.cluster.add(target, case.obj)
     engine = site.engine("previewer")
     plain: JsonObject = args.model_dump(mode="json")

@@ -68,7 +68,7 @@ def _crash(folder: Path, case: Case, step: int, alter: Alter) -> bool:
     """One crash and one recovery; returns whether the applier was killed at all."""
     spec = registry.changes()[case.change]
     args = spec.parse(case.args)
-    target = spec.target(args)
+    target = args.ref
     world = small()
     obj = copy.deepcopy(case.obj)
     near = fields.mapping(obj, RELATED)
@@ -141,7 +141,7 @@ def _one_each() -> list[Case]:
     """One case of every change on a kind that a plain API server has."""
     found: dict[str, Case] = {}
     for case in TAKEN:
-        target = registry.changes()[case.change].target(registry.changes()[case.change].parse(case.args))
+        target = registry.changes()[case.change].parse(case.args).ref
         if target.kind in SERVED_KINDS:
             found.setdefault(case.change, case)
     return list(found.values())

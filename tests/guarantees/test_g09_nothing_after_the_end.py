@@ -30,12 +30,6 @@ async def _ready(bench: Bench) -> Proposal:
     return bench.approved(await bench.previewed(bench.draft("scale", WEB, {"replicas": 5})))
 
 
-async def test_in_a_freeze_window_a_preview_is_refused(tmp_path: Path) -> None:
-    async with on_world(small(), tmp_path, changes={"freezes": [{"begins": "00:00", "ends": "23:59"}]}) as bench:
-        row = await bench.previewed(bench.draft("scale", WEB, {"replicas": 5}))
-        assert (row.state, row.note) == ("refused", "a freeze window is open")
-
-
 @pytest.mark.parametrize("switch", ["file", "config map"])
 async def test_the_kill_switch_stops_what_is_approved(tmp_path: Path, switch: str) -> None:
     world = small()

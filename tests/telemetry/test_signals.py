@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent import conventions as names
-from agent.llm.types import Message, ModelError, OnSend, OnText, Reply, Spent, ToolSchema
+from agent.llm.types import Message, ModelError, OnText, Reply, Spent, ToolSchema
 from agent.telemetry import Telemetry
 from tools.types import Scope
 
@@ -204,13 +204,11 @@ class Port:
         messages: Sequence[Message],
         tools: Sequence[ToolSchema],
         *,
-        seconds: float,
-        max_output: int,
-        must_call: str = "",
         on_text: OnText | None = None,
-        on_send: OnSend | None = None,
+        **asked: object,
     ) -> Reply:
-        assert (seconds, max_output, must_call, len(tools)) == (9.0, 77, "answer", 1)
+        said = (asked["seconds"], asked["max_output"], asked["must_call"], len(tools))
+        assert said == (9.0, 77, "answer", 1)
         if self.failure:
             raise self.failure
         if on_text is not None:

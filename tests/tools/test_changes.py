@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
 from agent.llm.toolbox import of_spec
 from tests.tools.change_cases import BAD as BAD
 from tests.tools.change_cases import GOOD as GOOD
 from tests.tools.fakes import Bench
 from tools import fields, registry
-from tools.changes import ChangeSpec, DraftOrder
+from tools.changes import ChangeArgs, ChangeSpec, DraftOrder
 from tools.errors import Refused
 from tools.types import JsonObject, KindRef, Mode, Scope, canonical
 
@@ -44,10 +44,10 @@ def order(args: JsonValue = None, **more: JsonValue) -> JsonObject:
 
 
 @pytest.mark.parametrize("change", registry.changes().values(), ids=lambda change: change.name)
-def test_good_arguments_name_one_object_of_a_kind_it_may_touch(change: ChangeSpec[BaseModel]) -> None:
+def test_good_arguments_name_one_object_of_a_kind_it_may_touch(change: ChangeSpec[ChangeArgs]) -> None:
     for args in GOOD[change.name]:
         parsed = change.parse(args)
-        target = change.target(parsed)
+        target = parsed.ref
         assert target.kind_ref in change.kinds
         assert target.name
         assert target.uid is None  # an order never says which uid: that is read

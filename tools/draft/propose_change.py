@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
 from tools import fields, registry
 from tools.arguments import family_of, kind_scope
-from tools.changes import ChangeSpec, DraftOrder
+from tools.changes import ChangeArgs, ChangeSpec, DraftOrder
 from tools.errors import Denied, Refused, Unavailable
 from tools.types import CallScope, Frozen, JsonObject, Page, Ports, ResourceRef, Row, ToolSpec, WireLimits
 
@@ -24,7 +24,7 @@ _SHOWN = 3
 """Values of a choice that are shown; a wrong one is answered with all of them."""
 
 
-def _line(spec: ChangeSpec[BaseModel]) -> str:
+def _line(spec: ChangeSpec[ChangeArgs]) -> str:
     """A change for a model to choose by: its name, the arguments beside its target, and the kinds it is made for."""
     known = spec.args.model_json_schema()
     asked = []
@@ -66,7 +66,7 @@ class Args(Frozen):
         return self
 
 
-def _spec(args: Args) -> ChangeSpec[BaseModel]:
+def _spec(args: Args) -> ChangeSpec[ChangeArgs]:
     spec = registry.changes().get(args.change)
     if spec is None:
         raise Refused("there is no such change")
@@ -75,7 +75,7 @@ def _spec(args: Args) -> ChangeSpec[BaseModel]:
 
 def _target(args: Args) -> ResourceRef:
     spec = _spec(args)
-    return spec.target(spec.parse(args.args))
+    return spec.parse(args.args).ref
 
 
 def _scope(args: Args) -> CallScope:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import Final, Self
 
 from tools.errors import BadAnswer, Denied, NotFound, NotServed, PortError, Refused, Unavailable
 from tools.http import Deadline
@@ -37,18 +37,16 @@ CLOCK_SECONDS: Final = 5.0
 _SECRET: Final = KindRef(kind="Secret")
 
 
-class LiveKube:
-    """Read access to one cluster with one identity. Close it when done."""
+class Connected:
+    """What stands on one transport: closed with it, and bounded by the user's own timeout. Close it when done."""
 
     def __init__(self, transport: Transport, *, request_timeout: float | None = None, cluster: str = "") -> None:
         self.cluster = cluster
         """The kubeconfig context, or how else the cluster was found."""
         self._transport = transport
         self._timeout = request_timeout
-        self._found: Discovery | None = None
-        self._finding = asyncio.Lock()
 
-    async def __aenter__(self) -> LiveKube:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -67,6 +65,18 @@ class LiveKube:
     def requests(self) -> int:
         """HTTP requests sent so far, retries included."""
         return self._transport.requests
+
+    def _deadline(self, seconds: float) -> Deadline:
+        return Deadline.after(min(seconds, self._timeout) if self._timeout else seconds)
+
+
+class LiveKube(Connected):
+    """Read access to one cluster with one identity."""
+
+    def __init__(self, transport: Transport, *, request_timeout: float | None = None, cluster: str = "") -> None:
+        super().__init__(transport, request_timeout=request_timeout, cluster=cluster)
+        self._found: Discovery | None = None
+        self._finding = asyncio.Lock()
 
     async def discovery(self) -> Discovery:
         """What the cluster serves; read once and kept. A failed reading is not kept."""
@@ -155,9 +165,6 @@ class LiveKube:
         if known is None:
             raise BadAnswer("the API server's answers carry no Date header")
         return known
-
-    def _deadline(self, seconds: float) -> Deadline:
-        return Deadline.after(min(seconds, self._timeout) if self._timeout else seconds)
 
     async def _resource(self, kind: KindRef) -> ApiResource:
         if kind == _SECRET:

@@ -16,11 +16,10 @@ from pydantic import JsonValue
 
 from tools import registry
 from tools.errors import BadAnswer, CredentialsError, Denied, NotServed, Refused, Unavailable
-from tools.http import Deadline
 from tools.kube import routes
 from tools.kube.connect import KubeTarget, opened, sign_in
 from tools.kube.patching import WritingTransport, check_fields, encoded, failure
-from tools.kube.port import CLOCK_SECONDS, OBJECT_BYTES, REVIEW_BYTES, LiveKube
+from tools.kube.port import CLOCK_SECONDS, OBJECT_BYTES, REVIEW_BYTES, Connected, LiveKube
 from tools.types import BULK, ApiResource, JsonObject, KindRef, ResourceRef
 from tools.writing import ClockJumped, Identity, Lost
 
@@ -73,7 +72,7 @@ class ServerClock:
         return self._shown
 
 
-class LiveWriter:
+class LiveWriter(Connected):
     """Write access to objects of `kinds` in one cluster, with one identity (protocol tools.writing.Writer)."""
 
     def __init__(
@@ -88,35 +87,13 @@ class LiveWriter:
         never = sorted(str(kind) for kind in kinds if kind.group in NEVER_GROUPS or str(kind) in NEVER_KINDS)
         if never:
             raise ValueError(f"the catalogue names kinds that are never written: {', '.join(never)}")
-        self.cluster = cluster
-        """The kubeconfig context."""
-        self._transport = transport
+        super().__init__(transport, request_timeout=request_timeout, cluster=cluster)
+        self._transport: WritingTransport = transport
         self._kinds = frozenset(kinds)
-        self._timeout = request_timeout
         self._reads = LiveKube(transport, request_timeout=request_timeout)
         self._clock = ServerClock(monotonic)
         self._monotonic = monotonic
         self._asked = monotonic()
-
-    async def __aenter__(self) -> LiveWriter:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._transport.close()
-
-    @property
-    def address(self) -> str:
-        """Base address of the API server."""
-        return self._transport.address
-
-    @property
-    def requests(self) -> int:
-        """HTTP requests sent so far, retries of reads included."""
-        return self._transport.requests
 
     @property
     def writes(self) -> int:
@@ -164,9 +141,6 @@ class LiveWriter:
         """Whom the server takes us for. Raises NotServed before Kubernetes 1.28."""
         user, groups = await self._reads.whoami()
         return Identity(user=user, groups=groups)
-
-    def _deadline(self, seconds: float) -> Deadline:
-        return Deadline.after(min(seconds, self._timeout) if self._timeout else seconds)
 
     async def _place(self, ref: ResourceRef) -> tuple[ApiResource, str]:
         """The resource and path of an object. Raises Refused, NotFound, NotServed, and what discovery raises."""

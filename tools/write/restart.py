@@ -7,7 +7,7 @@ clock is needed.
 from __future__ import annotations
 
 from tools import checks, fields, targets, workloads
-from tools.changes import ChangeSpec, Path, Verification, Wanted
+from tools.changes import ChangeSpec, Path, Wanted
 from tools.types import JsonObject
 
 ANNOTATION = "plumbline.dev/restarted-generation"
@@ -45,22 +45,14 @@ def _refusal(args: Args, obj: JsonObject) -> str:
     return workloads.unsettled(obj, args.ref.kind_ref)
 
 
-def _verification(args: Args, obj: JsonObject) -> tuple[Verification, ...]:
-    kind = args.ref.kind_ref
-    count = workloads.replicas(obj, kind)
-    return (*checks.replicas_ready(obj, kind, count, restarts=True), *checks.serving(obj, kind))
-
-
 CHANGE = ChangeSpec(
     name="restart",
     summary="Replace every pod of one workload, a few at a time.",
     args=Args,
-    kinds=Args.KINDS,
-    target=lambda args: args.ref,
     wants=_wants,
     refusal=_refusal,
     tier=lambda _args, _obj: "B",
     blast=lambda args, obj: workloads.restarting(obj, args.ref.kind_ref),
-    verification=_verification,
+    verification=lambda args, obj: checks.restarted(obj, args.ref.kind_ref),
     guards=workloads.ROLLOUT_GUARDS,
 )

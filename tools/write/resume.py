@@ -19,8 +19,6 @@ CHANGE = ChangeSpec(
     name="resume",
     summary="Let a suspended job go on, or activate its Kueue Workload again.",
     args=Args,
-    kinds=Args.KINDS,
-    target=lambda args: args.ref,
     wants=lambda args, _obj: jobs.wanted(args.ref.kind_ref, suspended=False),
     refusal=lambda args, obj: jobs.refusal(obj, args.ref, suspended=False),
     tier=lambda _args, _obj: "A",

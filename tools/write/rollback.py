@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tools import checks, fields, targets, workloads
-from tools.changes import Blast, ChangeSpec, Path, Verification, Wanted, related
+from tools.changes import Blast, ChangeSpec, Path, Wanted, related
 from tools.types import JsonObject
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -82,23 +82,15 @@ def _blast(args: Args, obj: JsonObject) -> Blast:
     return workloads.restarting(obj, args.ref.kind_ref, more_gpus=after - before)
 
 
-def _verification(args: Args, obj: JsonObject) -> tuple[Verification, ...]:
-    kind = args.ref.kind_ref
-    count = workloads.replicas(obj, kind)
-    return (*checks.replicas_ready(obj, kind, count, restarts=True), *checks.serving(obj, kind))
-
-
 CHANGE = ChangeSpec(
     name="rollback",
     summary="Give a Deployment the pod template of an earlier revision; its pods are replaced.",
     args=Args,
-    kinds=Args.KINDS,
-    target=lambda args: args.ref,
     wants=_wants,
     refusal=_refusal,
     tier=lambda _args, _obj: "B",
     blast=_blast,
-    verification=_verification,
+    verification=lambda args, obj: checks.restarted(obj, args.ref.kind_ref),
     guards=(_TEMPLATE, *workloads.ROLLOUT_GUARDS),
     reads=(targets.REPLICA_SET,),
 )

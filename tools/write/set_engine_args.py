@@ -105,18 +105,14 @@ def _standing(found: Container, argument: str) -> float | None:
 
 def _verification(args: Args, obj: JsonObject) -> tuple[Verification, ...]:
     kind = args.ref.kind_ref
-    count = workloads.replicas(obj, kind)
     preempts = (checks.below("vllm_preemptions_10m", 0.0),) if args.max_num_seqs or args.max_num_batched_tokens else ()
-    serving = checks.serving(obj, kind)
-    return (*checks.replicas_ready(obj, kind, count, restarts=True), *serving, *(preempts if serving else ()))
+    return (*checks.restarted(obj, kind), *(preempts if checks.serving(obj, kind) else ()))
 
 
 CHANGE = ChangeSpec(
     name="set_engine_args",
     summary="Set arguments of the vLLM or SGLang engine in one container; its pods are replaced.",
     args=Args,
-    kinds=Args.KINDS,
-    target=lambda args: args.ref,
     wants=_wants,
     refusal=_refusal,
     tier=lambda _args, _obj: "B",

@@ -12,24 +12,21 @@ from pydantic import JsonValue, StringConstraints
 
 from tools import checks, fields, targets
 from tools.arguments import Subdomain
-from tools.changes import Blast, ChangeSpec, Tier, Verification, Wanted
-from tools.types import Frozen, JsonObject, ResourceRef
+from tools.changes import Blast, ChangeSpec, Verification, Wanted
+from tools.types import JsonObject
 from tools.workloads import GPU_RESOURCE, MAX_FALL
 
 _GROUPS = ("spec", "resourceGroups")
 
 
-class Args(Frozen):
+class Args(targets.ClusterTarget):
     """Which ClusterQueue, flavor and resource, and the quota."""
 
-    name: Subdomain
+    KINDS = (targets.CLUSTER_QUEUE,)
+
     flavor: Subdomain
     resource: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9./-]{0,98}[a-z0-9])?$")]
     quota: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,6}(m|Mi|Gi|Ti)?$")]
-
-
-def _target(args: Args) -> ResourceRef:
-    return ResourceRef(group=targets.CLUSTER_QUEUE.group, kind=targets.CLUSTER_QUEUE.kind, name=args.name)
 
 
 def _of_flavor(args: Args, flavors: list[JsonObject]) -> list[JsonObject]:
@@ -69,7 +66,7 @@ def _amounts(args: Args, obj: JsonObject) -> tuple[float, float]:
 
 
 def _refusal(args: Args, obj: JsonObject) -> str:
-    ref, found = _target(args), _quotas(args, obj)
+    ref, found = args.ref, _quotas(args, obj)
     if len(found) != 1:
         return f"{ref} has {len(found) or 'no'} quotas of that flavor and resource"
     before, after = _amounts(args, obj)
@@ -93,10 +90,6 @@ def _usage(args: Args, obj: JsonObject) -> list[JsonObject]:
     return _of_flavor(args, flavors)
 
 
-def _tier(_args: Args, _obj: JsonObject) -> Tier:
-    return "C"
-
-
 def _blast(args: Args, obj: JsonObject) -> Blast:
     before, after = _amounts(args, obj)
     return Blast(gpus_before=before, gpus_after=after) if GPU_RESOURCE.match(args.resource) else Blast()
@@ -110,11 +103,9 @@ CHANGE = ChangeSpec(
     name="set_quota",
     summary="Set the quota of one resource in one flavor of a Kueue ClusterQueue.",
     args=Args,
-    kinds=(targets.CLUSTER_QUEUE,),
-    target=_target,
     wants=_wants,
     refusal=_refusal,
-    tier=_tier,
+    tier=lambda _args, _obj: "C",
     blast=_blast,
     verification=_verification,
     guards=(("spec", "cohort"), ("spec", "cohortName"), ("spec", "stopPolicy")),

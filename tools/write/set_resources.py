@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from tools import checks, engineargs, fields, targets, workloads
-from tools.changes import Blast, ChangeSpec, Path, Verification, Wanted
+from tools.changes import Blast, ChangeSpec, Path, Wanted
 from tools.errors import Refused
 from tools.types import JsonObject
 from tools.workloads import Container
@@ -119,22 +119,14 @@ def _blast(args: Args, obj: JsonObject) -> Blast:
     return workloads.restarting(obj, kind, more_gpus=more)
 
 
-def _verification(args: Args, obj: JsonObject) -> tuple[Verification, ...]:
-    kind = args.ref.kind_ref
-    count = workloads.replicas(obj, kind)
-    return (*checks.replicas_ready(obj, kind, count, restarts=True), *checks.serving(obj, kind))
-
-
 CHANGE = ChangeSpec(
     name="set_resources",
     summary="Set requests and limits of one container; its pods are replaced.",
     args=Args,
-    kinds=Args.KINDS,
-    target=lambda args: args.ref,
     wants=_wants,
     refusal=_refusal,
     tier=lambda _args, _obj: "B",
     blast=_blast,
-    verification=_verification,
+    verification=lambda args, obj: checks.restarted(obj, args.ref.kind_ref),
     guards=workloads.ROLLOUT_GUARDS,
 )

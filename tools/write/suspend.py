@@ -19,8 +19,6 @@ CHANGE = ChangeSpec(
     name="suspend",
     summary="Suspend a job, or deactivate its Kueue Workload; its pods end.",
     args=Args,
-    kinds=Args.KINDS,
-    target=lambda args: args.ref,
     wants=lambda args, _obj: jobs.wanted(args.ref.kind_ref, suspended=True),
     refusal=lambda args, obj: jobs.refusal(obj, args.ref, suspended=True),
     tier=lambda _args, _obj: "B",
