@@ -23,6 +23,14 @@ async def establish(kube: KubePort) -> Principal:
     return Principal(source="cli", user=user, groups=tuple(groups), established="SelfSubjectReview")
 
 
+async def cluster_uid(kube: KubePort) -> str:
+    """uid of the namespace kube-system, which tells one cluster from another. Raises PortError."""
+    found = fields.text(await kube.get(NAMESPACE, namespace=None, name="kube-system"), "metadata", "uid")
+    if not found:
+        raise BadAnswer("the API server gives the namespace kube-system no uid")
+    return found
+
+
 async def permitted(kube: KubePort, hinted: Sequence[str]) -> tuple[str, ...] | None:
     """Namespaces the caller may read, or None for all of them. Fails closed: no answer is no permission."""
     try:

@@ -183,7 +183,7 @@ def admission(user: str = "") -> list[JsonObject]:
 def _policy(kind: KindRef, allowed: Fields, user: str) -> list[JsonObject]:
     name = f"{APPLIER}-{plural(kind)}.{kind.group or 'core'}"
     rule: JsonObject = {
-        "apiGroups": [kind.group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE", "DELETE"],
+        "apiGroups": [kind.group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE", "DELETE", "CONNECT"],
         "resources": [plural(kind), f"{plural(kind)}/*"],
     }  # fmt: skip
     return _pair(name, [rule], user, [*_bounds(allowed), *_pods(allowed)])

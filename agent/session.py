@@ -275,6 +275,7 @@ class Session:
                 run=run,
                 now=app.now,
                 author=app.reasoner.name,
+                asker=app.principal.user,
                 evidence=gathered,
                 emit=emit,
                 redact=lambda text: app.redactor.text(text)[0],

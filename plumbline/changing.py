@@ -22,20 +22,23 @@ from agent.changes.applier import Round, watch
 from agent.changes.applier import work as one_round
 from agent.changes.applying import apply as apply_plan
 from agent.changes.approving import may_approve
+from agent.changes.drafting import MAX_BECAUSE
 from agent.changes.engine import Engine
 from agent.changes.ledger import Ledger
 from agent.changes.opening import open_engine
 from agent.changes.preview import preview as preview_plan
 from agent.changes.records import Approval, Proposal
-from agent.changes.states import Move, NotAllowed, State
+from agent.changes.states import Move, NotAllowed, State, after
 from agent.changes.undoing import propose_undo
 from agent.changes.verifying import verify as verify_plan
-from agent.principal import establish
+from agent.links import strip
+from agent.principal import cluster_uid, establish
 from agent.render import contract, terminal
 from agent.render.document import Document
 from agent.render.proposals import ADVISORY, listing, proposal
 from agent.settings import Settings
 from agent.store import DraftRow
+from agent.store.keys import derive, install_key
 from agent.store.ledger import open_ledger
 from agent.store.sqlite import SqliteStore
 from plumbline.asking import colored, columns
@@ -46,6 +49,7 @@ from tools.audit import AuditLog
 from tools.errors import CredentialsError, SettingsError, UnknownName, UserError
 from tools.kube.connect import KubeTarget, sign_in
 from tools.kube.writer import connect_writer
+from tools.redact import Redactor
 from tools.types import JsonObject, Principal
 
 MAX_SHOWN = 50
@@ -83,6 +87,11 @@ class Desk:
     def drafts(self) -> list[DraftRow]:
         """What runs have left and nobody has taken up, newest first."""
         return SqliteStore(self.settings.state_dir).drafts(limit=MAX_DRAFTS)
+
+    def prose(self, text: str) -> str:
+        """What a person wrote, as it may be kept: without secrets and links, and not endless."""
+        redactor = Redactor(derive(install_key(self.settings.state_dir), "redaction"))
+        return strip(redactor.text(text)[0])[0][:MAX_BECAUSE]
 
     def shown(self, row: Proposal) -> Document:
         """One proposal, whole."""
@@ -143,8 +152,11 @@ def _login(desk: Desk) -> KubeTarget:
 
 
 @asynccontextmanager
-async def _person(desk: Desk) -> AsyncIterator[tuple[Principal, float]]:
-    """Whom the API server takes us for, and its time. Raises CredentialsError for somebody who is impersonated."""
+async def _person(desk: Desk, row: Proposal | None = None) -> AsyncIterator[tuple[Principal, float]]:
+    """Whom the API server takes us for, and its time: the server of the cluster that the proposal is about.
+
+    Raises CredentialsError for somebody who is impersonated, or signs in elsewhere; PortErrors.
+    """
     login = await sign_in(_login(desk))
     if login.as_user or login.as_groups:
         raise CredentialsError(
@@ -152,6 +164,11 @@ async def _person(desk: Desk) -> AsyncIterator[tuple[Principal, float]]:
             hint="use a context with your own credentials",
         )
     async with open_target(desk.arguments, desk.settings) as target:
+        if row is not None and row.cluster and await cluster_uid(target.kube) != row.cluster:
+            raise CredentialsError(
+                f"context {login.context} is of another cluster than proposal {row.id}",
+                hint="sign in at the cluster that is to be changed",
+            )
         yield await establish(target.kube), await target.kube.server_time()
 
 
@@ -208,7 +225,7 @@ def new(arguments: argparse.Namespace) -> int:
                     raise SettingsError(f"{pair[:80]!r} is no argument", hint="write name=value, such as replicas=5")
                 args[name] = _value(text)
             made = adopting.typed(
-                desk.ledger, arguments.change, args, author=person.user, because=arguments.because, at=at
+                desk.ledger, arguments.change, args, author=person.user, because=desk.prose(arguments.because), at=at
             )
             return desk.tell(made)
 
@@ -231,8 +248,8 @@ def approve(arguments: argparse.Namespace) -> int:
     """Approve the bytes of one digest."""
 
     async def work() -> int:
-        async with open_desk(arguments) as desk, _person(desk) as (person, at):
-            row, rules = desk.find(arguments.id), desk.settings.changes.rules
+        async with open_desk(arguments) as desk, _person(desk, row := desk.find(arguments.id)) as (person, at):
+            rules = desk.settings.changes.rules
             if not arguments.digest:
                 desk.tell(row)
                 raise SettingsError(
@@ -268,11 +285,11 @@ def _audit(desk: Desk, kind: str, row: Proposal, actor: str, at: float) -> None:
 
 def _decided(arguments: argparse.Namespace, move: Move) -> int:
     async def work() -> int:
-        async with open_desk(arguments) as desk, _person(desk) as (person, at):
-            row = desk.find(arguments.id)
+        async with open_desk(arguments) as desk, _person(desk, row := desk.find(arguments.id)) as (person, at):
             try:
+                after(row.state, move)
                 _audit(desk, move, row, person.user, at)
-                row = desk.ledger.move(row, move, actor=person.user, at=at, note=arguments.because)
+                row = desk.ledger.move(row, move, actor=person.user, at=at, note=desk.prose(arguments.because))
             except NotAllowed as error:
                 raise UserError(str(error), hint=f"{program()} proposals show {row.id}") from None
             desk.tell(row)
@@ -312,6 +329,8 @@ def preview(arguments: argparse.Namespace) -> int:
 
 def apply(arguments: argparse.Namespace) -> int:
     """Apply one approved proposal, or every one that is, until told to stop."""
+    if arguments.watch and arguments.id:
+        raise SettingsError("--watch applies whatever is approved", hint="leave the id out, or --watch")
     if arguments.watch:
         return _watching(arguments)
     if not arguments.id:

@@ -32,6 +32,7 @@ def as_proposal(draft: DraftRow) -> Proposal:
         because=draft.because,
         cites=draft.cites,
         author=draft.author,
+        asker=draft.asker,
         order=draft.digest,
     )
 

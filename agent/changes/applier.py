@@ -16,11 +16,14 @@ from agent.changes.engine import Engine, NotNow, one_line
 from agent.changes.ledger import Raced
 from agent.changes.plans import BadPlan, read
 from agent.changes.records import Proposal
+from agent.changes.states import State
 from agent.changes.verifying import verify
 from tools.errors import PortError
 
 PAGE = 50
-"""Proposals of each kind that one round looks at."""
+"""Proposals that are read from the ledger at once."""
+PAGES = 40
+"""Pages of each kind that one round looks at."""
 INTERVAL = 10.0
 """Seconds between rounds."""
 
@@ -63,15 +66,27 @@ async def work(engine: Engine) -> Round:
     done = Round()
     at = await engine.writer.server_time()
     engine.ledger.put(f"applier/{engine.name}", {"alive": at}, at=at)  # a store that cannot be written stops the round
-    for row in engine.ledger.page(states=("previewed", "awaiting approval", "approved"), limit=PAGE):
+    cluster = await engine.writer.cluster_uid()
+
+    def every(*states: State) -> list[Proposal]:
+        """Proposals of this cluster, oldest first: the one that has waited longest is looked at first."""
+        found: list[Proposal] = []
+        for _ in range(PAGES):
+            page = engine.ledger.page(states=states, limit=PAGE, after=found[-1].id if found else "")
+            found += page
+            if len(page) < PAGE:
+                break
+        return [row for row in reversed(found) if row.cluster in ("", cluster)]
+
+    for row in every("previewed", "awaiting approval", "approved"):
         if row.expires is not None and at >= row.expires:
             await _try(done, row, lambda row=row: _expire(engine, row, at))  # type: ignore[misc]
-    for row in engine.ledger.page(states=("claimed", "applying", "unknown"), limit=PAGE):
+    for row in every("claimed", "applying", "unknown"):
         await _try(done, row, lambda row=row: recover(engine, row))  # type: ignore[misc]
-    for row in engine.ledger.page(states=("approved",), limit=PAGE):
+    for row in every("approved"):
         if row.id not in done.waiting:
             await _try(done, row, lambda row=row: apply(engine, row.id))  # type: ignore[misc]
-    for row in engine.ledger.page(states=("applied",), limit=PAGE):
+    for row in every("applied"):
         await _try(done, row, lambda row=row: verify(engine, row.id))  # type: ignore[misc]
     return done
 

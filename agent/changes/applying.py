@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from agent.changes.budget import overspent
 from agent.changes.engine import Engine, NotNow, one_line
+from agent.changes.ledger import Raced
 from agent.changes.patches import touched
 from agent.changes.plans import BadPlan, Plan, carries, changed, read, request, stale
+from agent.changes.preview import Delivered, Unfit, judged
 from agent.changes.records import JournalEntry, Point, Proposal
 from agent.changes.states import Move
 from tools import fields
-from tools.errors import CredentialsError, Denied, NotFound, NotServed, PlumblineError, PortError, Refused, UserError
+from tools.errors import CredentialsError, Denied, NotFound, NotServed, PlumblineError, PortError, Refused
 from tools.types import JsonObject, canonical
 from tools.writing import Conflict, Invalid, Lost, Rejected
 
@@ -22,6 +24,8 @@ TRIES = 5
 """How often an apply starts again because somebody wrote the object meanwhile."""
 LOOKS = 3
 """How often an object is read to find out what became of a write."""
+SWITCH_SECONDS = 5.0
+"""How old the moment may be by which a freeze window was judged when the write leaves."""
 Stop = tuple[Move, str]
 """What to do with a claimed proposal that must not be written, and why."""
 
@@ -34,10 +38,11 @@ async def apply(engine: Engine, name: str) -> Proposal:
     """
     row = engine.proposal(name)
     if row.state != "approved":
-        raise UserError(f"proposal {row.id} is {row.state}, not approved", hint="only an approved plan is applied")
+        raise Raced(f"proposal {row.id} is {row.state}, not approved", hint="only an approved plan is applied")
     try:
         at = await engine.writer.server_time()
         why = await engine.brakes.stopped(row.target, at) or overspent(engine, row.target, at)
+        why = why or await _waits(engine, row, at)
     except PortError as error:
         raise NotNow(f"{row.id} cannot be applied now: {one_line(error)}", hint=error.hint) from error
     if row.expires is None or at >= row.expires:
@@ -82,7 +87,11 @@ async def _attempt(engine: Engine, row: Proposal) -> Proposal:
     if carries(obj, plan) and sent and fields.text(obj, "metadata", "uid") == plan.target.uid:
         row = engine.move(row, "write", at=at, note="a write that was lost sight of took effect")
         return _adopt(engine, row, at)
-    stop = await _stop(engine, row, plan, at) or await _unfit(engine, row, plan, obj)
+    stop = (
+        await _stop(engine, row, plan, at)
+        or await _unfit(engine, row, plan, obj)
+        or await _forbidden(engine, row, obj, at)
+    )
     if stop is not None:
         return engine.move(row, stop[0], at=at, note=stop[1])
     try:
@@ -119,16 +128,45 @@ async def _unfit(engine: Engine, row: Proposal, plan: Plan, obj: JsonObject) -> 
     return ("go stale", reason) if reason else None
 
 
+async def _forbidden(engine: Engine, row: Proposal, obj: JsonObject, at: float) -> Stop | None:
+    """What would refuse the proposal if it were previewed now: budgets, floors, owners and readiness may have moved."""
+    try:
+        await judged(engine, row, obj, at)
+    except Delivered as delivered:
+        return "go stale", one_line(delivered)
+    except Unfit as unfit:
+        return "release", str(unfit)
+    except NotNow as not_now:
+        return "release", one_line(not_now)
+    return None
+
+
+async def _waits(engine: Engine, row: Proposal, at: float) -> str:
+    """Why a plan that still fits has to wait, in one line; "" where it may be claimed, or the claim will tell more."""
+    try:
+        plan = read(row.plan.encode(), digest=row.digest)
+    except BadPlan:
+        return ""
+    obj = await _get(engine, plan)
+    if obj is None or carries(obj, plan) or await _unfit(engine, row, plan, obj):
+        return ""
+    stop = await _forbidden(engine, row, obj, at)
+    return stop[1] if stop and stop[0] == "release" else ""
+
+
 async def _stop(engine: Engine, row: Proposal, plan: Plan, at: float) -> Stop | None:
-    """What stands in the way of a write at this moment: expiry, approvals, kill switch, window, lease."""
+    """What stands in the way of a write at this moment: kill switch, window, expiry, approvals, lease."""
+    if reason := await engine.brakes.stopped(plan.target, at):
+        return "release", reason
+    began, at = at, await engine.writer.server_time()  # reading the switch takes its time
     if at >= plan.expires:
         return "expire", "its approval expired"
     if reason := engine.quorum(row, plan, at):
         return "revoke", reason
     if row.lease != engine.name or at >= row.lease_until:
         return "release", "the claim on it ran out"
-    if reason := await engine.brakes.stopped(plan.target, at):
-        return "release", reason
+    if at - began > SWITCH_SECONDS:
+        return "release", f"reading the kill switch took {at - began:.0f} s"
     return None
 
 

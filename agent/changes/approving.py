@@ -82,7 +82,11 @@ def _person(user: str, groups: Iterable[str], row: Proposal, plan: Plan, rules: 
     known = {f"{GROUP}{group}" for group in groups} | ({user} if not user.startswith(GROUP) else set())
     if rules.approvers and known.isdisjoint(rules.approvers):
         return f"{user} is no approver (setting changes.approvers)"
-    if plan.tier in RISKY and user in (row.author, row.requester) and not rules.self_approval:
+    if (
+        plan.tier in RISKY
+        and user in {row.author, row.asker, row.requester, *plan.requesters}
+        and not rules.self_approval
+    ):
         return f"{user} asked for this tier {plan.tier} change: somebody else has to approve it"
     return ""
 

@@ -58,7 +58,7 @@ def vet(order: DraftOrder, evidence: Gathered, scope: Scope, *, spec: ChangeSpec
         raise Refused(spec.objection(args, obj))
     if all(_stands(target, want) for want in wanted):
         raise Refused(f"{target.ref} already has what {spec.call} would set")
-    check_ownership(target, wanted, view, evidence)
+    check_ownership(target, {want.path for want in wanted}, view, evidence)
     plain: JsonObject = args.model_dump(mode="json")
     digest = digest_of({"change": spec.name, "args": plain, "uid": target.ref.uid})
     return Vetted(target=target.ref, args=plain, digest=digest)
@@ -179,6 +179,8 @@ class RunDrafting:
     now: float
     author: str
     """`model NAME` or `playbook`."""
+    asker: str
+    """The principal who asked."""
     evidence: Gathered
     """What was read in this run, the derived numbers among it."""
     emit: Callable[[Event], None]
@@ -221,6 +223,7 @@ class RunDrafting:
             because=strip(self.redact(order.because))[0][:MAX_BECAUSE],
             cites=order.cites,
             author=self.author,
+            asker=self.asker,
             digest=vetted.digest,
         )
 

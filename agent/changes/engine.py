@@ -17,7 +17,7 @@ from agent.changes.records import Proposal
 from agent.changes.states import Move, after
 from tools import registry
 from tools.changes import ChangeArgs, ChangeSpec
-from tools.errors import PlumblineError, UnknownName, UserError
+from tools.errors import PlumblineError, Unavailable, UnknownName, UserError
 from tools.naming import KindRef
 from tools.redact import Redactor
 from tools.types import Audit, Evidence, Frozen, JsonObject, KubePort, ResourceRef, ToolCall
@@ -142,7 +142,10 @@ async def listed(kube: KubePort, kind: KindRef, namespace: str | None) -> list[J
 
     Raises PortError where they cannot be read, NotNow where there are too many to know them all.
     """
-    if (await kube.discovery()).find(kind) is None:
+    served = await kube.discovery()
+    if served.find(kind) is None:
+        if kind.group in served.unreachable:
+            raise Unavailable(f"the API server does not say now whether it serves {kind}")
         return []
     found: list[JsonObject] = []
     async for page in kube.pages(kind, namespace=namespace):

@@ -7,13 +7,13 @@ autoscaler exists, one may. Markers: Argo CD (resource tracking), Flux (kustomiz
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from agent.analysis import kinds
 from agent.analysis.records import Record, owner_reference
 from agent.analysis.view import View
 from tools import fields
-from tools.changes import Wanted
+from tools.changes import Path
 from tools.errors import Refused
 from tools.types import Evidence, KindRef, ToolCall
 
@@ -38,7 +38,7 @@ _AUTOSCALERS = (kinds.HPA, kinds.SCALED_OBJECT)
 
 
 def check_ownership(
-    target: Record, wanted: Sequence[Wanted], view: View, gathered: Sequence[tuple[ToolCall, Evidence]]
+    target: Record, changed: Collection[Path], view: View, gathered: Sequence[tuple[ToolCall, Evidence]]
 ) -> None:
     """Raises Refused, with what to change instead, where its owner or an autoscaler would set the change back.
 
@@ -47,7 +47,7 @@ def check_ownership(
     owner = owner_reference(target.data)
     if owner is not None and target.ref.kind_ref != kinds.WORKLOAD:  # a job leaves its Workload's settings alone
         raise Refused(f"{target.ref} belongs to {owner}, which would set it back", hint="change its owner")
-    if any(want.path == _REPLICAS for want in wanted):
+    if _REPLICAS in changed:
         _check_autoscalers(target, view, gathered)
 
 

@@ -56,6 +56,8 @@ class Plan(Frozen):
     nonce: Hex
     undoes: str = ""
     """The proposal that this plan undoes, where it is one of those."""
+    requesters: tuple[str, ...] = ()
+    """Who asked for it, wrote it or submitted it: none of them approves it on a risky tier."""
 
     @property
     def body(self) -> bytes:

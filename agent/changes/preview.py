@@ -38,8 +38,12 @@ class Unfit(Exception):
     """Why a proposal is refused for good, in one line."""
 
 
+class Delivered(NotNow):
+    """A delivery tool owns the object: the change belongs into its repository."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class Draft:
     """What a plan is made of before the server has said what it would do."""
 
     patch: JsonObject
@@ -63,7 +67,7 @@ async def preview(engine: Engine, name: str, *, requester: str) -> Proposal:
         raise UserError(f"proposal {row.id} is {row.state}, so it cannot be previewed", hint="propose the change anew")
     try:
         at = await engine.writer.server_time()
-        plan = await _plan(engine, row, at)
+        plan = await _plan(engine, row, at, requester)
     except Unfit as unfit:
         return engine.move(row, "refuse", at=at, note=str(unfit))
     except PortError as error:
@@ -89,7 +93,7 @@ async def _submit(engine: Engine, row: Proposal, requester: str) -> Proposal:
     return engine.move(row, "submit", at=at, requester=requester)
 
 
-async def _plan(engine: Engine, row: Proposal, at: float) -> Plan:
+async def _plan(engine: Engine, row: Proposal, at: float, requester: str) -> Plan:
     """The plan of a draft. Raises Unfit, PortError, NotNow."""
     stopped = await engine.brakes.stopped(row.target, at)
     if stopped:
@@ -97,7 +101,7 @@ async def _plan(engine: Engine, row: Proposal, at: float) -> Plan:
     for _ in range(TRIES):
         obj = await _read(engine, row)
         try:
-            return await _planned(engine, row, obj, at)
+            return await _planned(engine, row, obj, at, requester)
         except Conflict:
             continue
     raise NotNow(f"{row.target} is being written all the time", hint="preview it again in a while")
@@ -115,17 +119,24 @@ async def _read(engine: Engine, row: Proposal) -> JsonObject:
     return obj
 
 
-async def _planned(engine: Engine, row: Proposal, obj: JsonObject, at: float) -> Plan:
+async def judged(engine: Engine, row: Proposal, obj: JsonObject, at: float) -> Draft:
+    """What a proposal would do to its object as it stands, and nothing that it must not do.
+
+    Asked at the preview, and again right before the write. Raises Unfit, Delivered, NotNow, PortError.
+    """
     if row.undoes:
         draft = _undo_draft(engine, row, obj)
-        view = await _look(engine, row.target, at)
     else:
         spec = engine.spec(row)
-        whole = await _with_related(engine, spec, row.target, obj)
-        view = await _look(engine, row.target, at)
-        draft = await _draft(engine, row, spec, whole)
-        await _owned(engine, row, spec, whole, at)
+        draft = _draft(row, spec, await _with_related(engine, spec, row.target, obj))
+    await _owned(engine, row, draft, obj, at)
     await _check_guards(engine, row, obj, draft)
+    return draft
+
+
+async def _planned(engine: Engine, row: Proposal, obj: JsonObject, at: float, requester: str) -> Plan:
+    view = await _look(engine, row.target, at)
+    draft = await judged(engine, row, obj, at)
     target = row.target.model_copy(update={"uid": fields.text(obj, "metadata", "uid") or None})
     dry_run = await _dry_run(engine, target, obj, draft.patch)
     generation = fields.number(obj, "metadata", "generation")
@@ -148,6 +159,7 @@ async def _planned(engine: Engine, row: Proposal, obj: JsonObject, at: float) ->
         expires=at + engine.limits.expiry,
         nonce=secrets.token_hex(16),
         undoes=row.undoes,
+        requesters=tuple(sorted({row.author, row.asker, requester} - {""})),
     )
     if len(plan.body) > MAX_BYTES:
         raise Unfit(f"the plan would be longer than {MAX_BYTES >> 10} KiB")
@@ -167,7 +179,7 @@ async def _with_related(
     return with_related(obj, {kind: await listed(engine.kube, kind, target.namespace) for kind in spec.reads})
 
 
-async def _draft(engine: Engine, row: Proposal, spec: ChangeSpec[ChangeArgs], obj: JsonObject) -> _Draft:
+def _draft(row: Proposal, spec: ChangeSpec[ChangeArgs], obj: JsonObject) -> Draft:
     """What the change of the catalogue would do to the object. Raises Unfit."""
     try:
         args = spec.parse(row.args)
@@ -178,7 +190,7 @@ async def _draft(engine: Engine, row: Proposal, spec: ChangeSpec[ChangeArgs], ob
     if reason := spec.objection(args, obj):
         raise Unfit(reason)
     patch = spec.patch(args, obj)
-    return _Draft(
+    return Draft(
         patch=patch,
         inverse=_inverse(obj, patch),
         guards=spec.guards,
@@ -215,23 +227,25 @@ def _tidy(obj: JsonValue) -> JsonValue:
     return {**obj, "metadata": kept} if isinstance(obj, dict) and meta else obj
 
 
-def _undo_draft(engine: Engine, row: Proposal, obj: JsonObject) -> _Draft:
+def _undo_draft(engine: Engine, row: Proposal, obj: JsonObject) -> Draft:
     """What undoing a plan would do to the object as it stands. Raises Unfit where somebody else changed it since."""
     undone = engine.proposal(row.undoes)
     done = read(undone.plan.encode(), digest=undone.digest)
     if not done.target.same(row.target) or done.target.uid != fields.text(obj, "metadata", "uid"):
         raise Unfit(f"{row.target} is not the object that {undone.id} changed")
-    if reason := foreign_change(done, obj):
+    if reason := foreign_change(done, obj) or _moved_since(done, obj):
         raise Unfit(reason)
     before, after = done.blast.replicas_after, done.blast.replicas_before
     turned = {"replicas_before": before, "replicas_after": after}
     gpus = {"gpus_before": done.blast.gpus_after, "gpus_after": done.blast.gpus_before}
     restarts = done.blast.restarts or (before or 0) > (after or 0)
-    return _Draft(
+    takes = restarts or (done.blast.gpus_after or 0.0) > (done.blast.gpus_before or 0.0)
+    least: Tier = "B" if takes else "A"
+    return Draft(
         patch=done.inverse,
         inverse=_inverse(obj, done.inverse),
         guards=tuple(bound.path for bound in done.before),
-        tier=done.tier,
+        tier=max(done.tier, least),
         blast=done.blast.model_copy(update={**turned, **gpus, "restarts": restarts}),
         verification=_undo_verification(done, obj),
     )
@@ -248,6 +262,18 @@ def foreign_change(done: Plan, obj: JsonObject) -> str:
         now = value_at(obj, path)
         if isinstance(now.value, dict) and now.value and not ours.issuperset(touched(now.value, path)):
             return f"{dotted(path)} of {done.target} holds what somebody else put there since: undo it by hand"
+    return ""
+
+
+def _moved_since(done: Plan, obj: JsonObject) -> str:
+    """Which field that the plan held on to, without setting it, is another now, in one line; "" where none is."""
+    ours = {*touched(done.patch), *touched(done.inverse), *(change.path for change in done.dry_run)}
+    for bound in done.before:
+        if any(path[: len(bound.path)] == bound.path or bound.path[: len(path)] == path for path in ours):
+            continue
+        now = value_at(obj, bound.path)
+        if now.present != bound.present or not same(now.value, bound.value):
+            return f"{dotted(bound.path)} of {done.target} has changed since: undo it by hand"
     return ""
 
 
@@ -284,8 +310,8 @@ async def _look(engine: Engine, target: ResourceRef, at: float) -> View:
     return View(gathered, now=at, scope=_scope(target))
 
 
-async def _owned(engine: Engine, row: Proposal, spec: ChangeSpec[ChangeArgs], obj: JsonObject, at: float) -> None:
-    """Raises Unfit where somebody would set the change back."""
+async def _owned(engine: Engine, row: Proposal, draft: Draft, obj: JsonObject, at: float) -> None:
+    """Raises Unfit where somebody would set the change back, Delivered where a tool delivers the object."""
     place: JsonObject = {} if row.target.namespace is None else {"namespace": row.target.namespace}
     calls = [
         ToolCall(tool="list_objects", args={"group": kind.group, "kind": kind.kind, **where})
@@ -294,12 +320,12 @@ async def _owned(engine: Engine, row: Proposal, spec: ChangeSpec[ChangeArgs], ob
     gathered = await engine.look(calls, at=at)
     view = View(gathered, now=at, scope=_scope(row.target))
     if tool := delivered_by(Record("", "", obj, row.target), view):
-        raise NotNow(
+        raise Delivered(
             f"{row.target} is delivered by {tool}, which would set a live write back",
             hint=f"plumbline proposals export {row.id} --source DIR makes it a patch of the repository",
         )
     try:
-        check_ownership(Record("", "", obj, row.target), spec.wants(spec.parse(row.args), obj), view, gathered)
+        check_ownership(Record("", "", obj, row.target), touched(draft.patch), view, gathered)
     except Refused as refused:
         raise Unfit(str(refused)) from None
 
@@ -308,7 +334,7 @@ def _scope(target: ResourceRef) -> Scope:
     return Scope(asked=str(target), subject=target, namespaces=None)
 
 
-async def _check_guards(engine: Engine, row: Proposal, obj: JsonObject, draft: _Draft) -> None:
+async def _check_guards(engine: Engine, row: Proposal, obj: JsonObject, draft: Draft) -> None:
     target, blast, limits = row.target, draft.blast, engine.limits
     budgets: list[JsonObject] = []
     if target.kind_ref in targets.SERVED:

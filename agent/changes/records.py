@@ -44,6 +44,8 @@ class Proposal(Frozen):
     """`model NAME`, `playbook`, or the principal who wrote it by hand."""
     order: str = ""
     """SHA-256 of the canonical JSON {change, args, uid}: the same order of one run is one proposal."""
+    asker: str = ""
+    """The principal in whose session it was drafted; "" where it was written by hand."""
     requester: str = ""
     """The principal who submitted it for approval."""
     tier: Tier | None = None

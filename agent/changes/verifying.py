@@ -14,11 +14,12 @@ from pydantic import JsonValue
 
 from agent.changes import observing
 from agent.changes.engine import Engine, one_line
+from agent.changes.ledger import Raced
 from agent.changes.plans import Plan, Verification, read
 from agent.changes.preview import foreign_change
 from agent.changes.records import Proposal
 from tools import fields
-from tools.errors import NotFound, NotServed, PortError, UserError
+from tools.errors import NotFound, NotServed, PortError
 from tools.types import JsonObject
 
 GRACE = 3600.0
@@ -44,7 +45,7 @@ async def verify(engine: Engine, name: str) -> Proposal:
     """
     row = engine.proposal(name)
     if row.state != "applied":
-        raise UserError(f"proposal {row.id} is {row.state}, not applied")
+        raise Raced(f"proposal {row.id} is {row.state}, not applied")
     at = await engine.writer.server_time()
     found = await look(engine, row, at)
     worst = min((check.status for check in found), key=_WORST.index)

@@ -64,6 +64,7 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     )
     if plan.undoes:
         yield "undoes", _text(plan.undoes)
+    yield from _labelled("asked by", [_text(one) for one in plan.requesters])
     yield "expires", f"{rfc3339(plan.expires)} ({plan.expires!r}), by the API server's clock"
     yield "policy", f"{_text(plan.policy)}, plan version {plan.version}"
     yield "nonce", _text(plan.nonce)

@@ -53,6 +53,8 @@ class DraftRow(Frozen):
     cites: tuple[str, ...]
     author: str
     """`model NAME` or `playbook`."""
+    asker: str = ""
+    """The principal in whose session it was drafted."""
     digest: str
     """SHA-256 of the canonical JSON {change, args, uid}."""
 

@@ -120,6 +120,7 @@ class Desk:
             session="s1",
             run=self.run,
             now=NOW,
+            asker="ada",
             author="model test-1",
             evidence=list(self.read.values()),
             emit=self._hear,

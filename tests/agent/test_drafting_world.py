@@ -37,7 +37,8 @@ async def proposed(app: App, args: JsonObject, cites: Sequence[str], mode: Mode 
     read = [(asked, await call(app, f"E{n}", asked, mode)) for n, asked in enumerate(READS, 1)]
     assert {evidence.status for _, evidence in read} <= {"ok", "empty"}
     drafting = RunDrafting(
-        store=app.store, session="s1", run=1, now=app.now, author="model test-1", evidence=read, emit=lambda _e: None,
+        store=app.store, session="s1", run=1, now=app.now, asker="ada", author="model test-1",
+        evidence=read, emit=lambda _e: None,
         redact=lambda text: app.redactor.text(text)[0],
     )  # fmt: skip
     busy = read[-1][1]

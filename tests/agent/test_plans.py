@@ -129,6 +129,7 @@ def test_every_field_counts() -> None:
         "expires": made.expires + 1,
         "nonce": "cd" * 16,
         "undoes": "2" * 12,
+        "requesters": ("ada",),
     }
     assert changes.keys() | {"version"} == set(Plan.model_fields)
     digests = {made.model_copy(update={name: value}).digest for name, value in changes.items()}

@@ -43,7 +43,8 @@ class Bench:
     def draft(self, change: str, target: ResourceRef, args: Mapping[str, object], *, author: str = "test") -> Proposal:
         """A draft on an object of the world."""
         self.drafted += 1
-        named = {name: value for name, value in target.model_dump().items() if name in ("group", "kind", "name")}
+        known = ("group", "kind", "name") if target.namespace else ("name",)
+        named = {name: value for name, value in target.model_dump().items() if name in known}
         place = {"namespace": target.namespace} if target.namespace else {}
         whole: JsonObject = json.loads(json.dumps({**named, **place, **args}))
         row = Proposal(

@@ -71,6 +71,16 @@ def test_nobody_approves_what_they_wrote_though_the_applier_submitted_it(tier: T
     assert lacking(kept, made, [approval(made, "alan")], NOW, rules) == ""
 
 
+def test_nobody_approves_what_was_drafted_in_their_session_even_when_the_store_forgets_it() -> None:
+    """Who asked stands in the row and in the bytes: taking it out of the row alone changes nothing."""
+    made = plan("B").model_copy(update={"requesters": ("grace", "playbook")})
+    asked = row(made, author="playbook", requester="applier", asker="grace")
+    for kept in (asked, asked.model_copy(update={"asker": ""})):
+        assert "somebody else" in may_approve(kept, person("grace"), made.digest, NOW, Rules())
+        assert "0 of 1" in lacking(kept, made, [approval(made, "grace")], NOW, Rules())
+        assert may_approve(kept, person("alan"), made.digest, NOW, Rules()) == ""
+
+
 def test_a_small_change_may_be_approved_by_who_asked() -> None:
     made = plan("A")
     assert may_approve(row(made), person("ada"), made.digest, NOW, Rules()) == ""

@@ -56,7 +56,7 @@ def test_what_was_not_seen_to_land_may_have_and_been_set_back() -> None:
         site.cluster.touch(row.target, lambda obj: fields.mapping(obj, "metadata").update(_map_of(before)))
 
     site.cluster.lose = [True]
-    site.cluster.next_get = [lambda: None, set_back]  # the read before the write, and the one after it
+    site.cluster.next_get = [lambda: None, lambda: None, set_back]  # two reads before the write, one after it
     assert run(apply(site.engine(), row.id)).state == "unknown"
     assert (site.cluster.writes, site.cluster.effective) == (1, [row.digest])
 

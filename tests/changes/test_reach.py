@@ -6,6 +6,7 @@ Size: 60 generated fleets in `make test`, 3,000 in `make prove`.
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -13,14 +14,16 @@ from hypothesis import strategies as st
 
 from agent.changes.applier import work
 from agent.changes.applying import apply
-from agent.changes.engine import Limits, NotNow
+from agent.changes.engine import Floor, Limits, NotNow, listed
+from agent.changes.guards import below_floor
 from agent.changes.plans import read
 from agent.changes.preview import preview
 from agent.changes.records import Approval, Proposal
 from tests.changes.cluster import START, Site, run
-from tests.tools.changing import at, deployment
-from tools import fields
-from tools.types import JsonObject, ResourceRef, digest_of
+from tests.tools.changing import at, deployment, hpa, keda, kserve
+from tools import fields, registry
+from tools.errors import Unavailable
+from tools.types import Discovery, JsonObject, KindRef, KubePort, ResourceRef, digest_of
 
 APP: JsonObject = {
     "name": "app",
@@ -173,3 +176,47 @@ def test_a_disruption_budget_of_its_pods_is_kept(allowed: int | None, selector: 
     row = _propose(site, _ref("s"), 3)
     assert row.state == state, row.note
     assert state != "refused" or "PodDisruptionBudget pdb" in row.note
+
+
+def test_where_nobody_counts_the_replicas_a_floor_still_binds() -> None:
+    """A ScaledObject and an InferenceService do not say how many run: the new minimum is what may come of it."""
+    limits = Limits(floors=(Floor(namespace="search", name="chat", replicas=4),))
+    for kind, obj in (
+        ("ScaledObject", keda(minReplicaCount=4, maxReplicaCount=8)),
+        ("InferenceService", kserve(minReplicas=4, maxReplicas=8)),
+    ):
+        spec = registry.changes()["set_autoscaler_bounds"]
+        args = spec.parse(at(kind, min=3))
+        assert "at least 4" in below_floor(args.ref, obj, spec.blast(args, obj), limits)
+    spec = registry.changes()["set_autoscaler_metric"]
+    for low, said in ((1, True), (4, False)):
+        scaler = hpa(minReplicas=low, maxReplicas=8)
+        args = spec.parse(at("HorizontalPodAutoscaler", metric="vllm:num_requests_waiting", per_replica=5))
+        assert ("at least 4" in below_floor(args.ref, scaler, spec.blast(args, scaler), limits)) is said
+
+
+async def test_a_group_that_cannot_be_asked_now_is_not_taken_for_one_that_is_not_served() -> None:
+    kind = KindRef(group="policy", kind="PodDisruptionBudget")
+    hidden = Discovery(server_version="v1.34.0", resources=(), unreachable=("policy",))
+
+    class Half:
+        """A server one of whose groups does not answer."""
+
+        async def discovery(self) -> Discovery:
+            return hidden
+
+    assert await listed(cast("KubePort", Half()), KindRef(group="keda.sh", kind="ScaledObject"), "search") == []
+    with pytest.raises(Unavailable, match="PodDisruptionBudget"):
+        await listed(cast("KubePort", Half()), kind, "search")
+
+
+def test_an_applier_leaves_the_plans_of_other_clusters_alone() -> None:
+    site = Site()
+    ref = _ref("chat")
+    _add(site, ref, 6)
+    row = _propose(site, ref, 7)
+    site.ledger.rows[row.id] = row.model_copy(update={"cluster": "another"})
+    done = run(work(site.engine()))
+    assert (done.moved, site.ledger.rows[row.id].state) == ({}, "awaiting approval")
+    site.cluster.now += 5 * 3600.0
+    assert run(work(site.engine())).moved == {}

@@ -106,3 +106,50 @@ def test_nobody_decides_as_somebody_they_impersonate(
     done = plumbline(*words, *flags("ada", "grace"))
     assert (done.code, "impersonates grace; people decide as themselves" in done.line) == (2, True)
     assert rows(state_dir) == before
+
+
+def test_another_clusters_word_does_not_count(
+    plumbline: Command, serve: Serve, flags: Flags, waiting: JsonObject, state_dir: Path, tmp_path: Path
+) -> None:
+    """Whoever runs a cluster of their own can be anybody there."""
+    world = load("kv-exhausted-small")
+    world.access = Access(tokens={"token-grace": ("grace", ())})
+    for obj in world.objects:
+        if obj.get("kind") == "Namespace" and fields.text(obj, "metadata", "name") == "kube-system":
+            fields.mapping(obj, "metadata")["uid"] = "00000000-0000-4000-8000-000000000000"
+    config = serve(world).kube.kubeconfig("grace")
+    (tmp_path / "own.json").write_text(json.dumps(config))
+    before = rows(state_dir)
+    for words in (approve(waiting), ("proposals", "reject", str(waiting["id"]))):
+        done = plumbline(*words, "--kubeconfig", str(tmp_path / "own.json"))
+        assert (done.code, "is of another cluster" in done.line) == (2, True)
+    assert rows(state_dir) == before
+
+
+def test_what_people_write_is_kept_without_secrets(
+    plumbline: Command, flags: Flags, waiting: JsonObject, state_dir: Path
+) -> None:
+    secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" * 2
+    made = plumbline(
+        "proposals", "new", "scale", *TARGET, "replicas=3", "--because", f"as {secret} said", *flags("ada")
+    )
+    assert made.code == 0
+    done = plumbline("proposals", "reject", str(waiting["id"]), "--because", f"it has {secret}", *flags("grace"))
+    assert done.code == 0
+    assert secret not in "".join(rows(state_dir))
+
+
+def test_a_decision_that_cannot_be_made_is_not_in_the_log(
+    plumbline: Command, flags: Flags, waiting: JsonObject, state_dir: Path
+) -> None:
+    words = ("proposals", "reject", str(waiting["id"]))
+    assert plumbline(*words, *flags("grace")).code == 0
+    before = len([*entries(state_dir / "audit.jsonl")])
+    again = plumbline(*words, *flags("grace"))
+    assert (again.code, "cannot reject" in again.line) == (2, True)
+    assert len([*entries(state_dir / "audit.jsonl")]) == before
+
+
+def test_one_proposal_is_not_watched(plumbline: Command, flags: Flags, waiting: JsonObject) -> None:
+    done = plumbline("apply", str(waiting["id"]), "--watch", "--once", *flags("applier"))
+    assert (done.code, "--watch applies whatever is approved" in done.line) == (2, True)

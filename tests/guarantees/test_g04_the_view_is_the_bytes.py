@@ -77,6 +77,7 @@ def test_every_field_shows(name: str) -> None:
         "blast": Blast(restarts=True),
         "verification": (Verification(query="x", comparator="<=", bound=3, settle=60, window=601),),
         "expires": made.expires + 0.5, "nonce": "ef" * 16, "undoes": "3" * 12,
+        "requesters": ("ada", "grace"),
     }  # fmt: skip
     assert as_text(made.model_copy(update={name: altered[name]})) != as_text(made)
 

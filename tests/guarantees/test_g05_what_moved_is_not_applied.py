@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from agent.changes.applying import apply
-from agent.changes.engine import Engine
+from agent.changes.engine import Engine, Floor, NotNow
 from tests.changes.bench import WEB, Bench, on_world, small
+from tests.servers.kube.worlds import thing
 from tools.types import JsonObject
 
 Alter = Callable[[JsonObject], None]
@@ -27,6 +28,12 @@ def _meta(obj: JsonObject) -> JsonObject:
     meta = obj["metadata"]
     assert isinstance(meta, dict)
     return meta
+
+
+def _status(obj: JsonObject) -> JsonObject:
+    status = obj["status"]
+    assert isinstance(status, dict)
+    return status
 
 
 async def _approved(bench: Bench) -> str:
@@ -69,7 +76,7 @@ async def test_a_bound_field_that_moved_ends_the_approval(
 @pytest.mark.parametrize(
     "alter",
     [
-        lambda obj: obj.update(status={"replicas": 1}),
+        lambda obj: _status(obj).update(conditions=[{"type": "Available", "status": "True", "reason": "Moved"}]),
         lambda obj: _meta(obj).update(labels={"team": "x"}),
         lambda obj: _meta(obj).update(annotations={"note": "x"}),
     ],
@@ -81,6 +88,52 @@ async def test_status_and_what_nothing_depends_on_may_move(tmp_path: Path, alter
         row = await bench.applied(bench.engine.proposal(name))
         assert row.state == "applied", row.note
         assert len(bench.served.kube.effective_writes) == 1
+
+
+async def test_what_a_preview_would_refuse_now_waits_and_stays_approved(tmp_path: Path) -> None:
+    async with on_world(small(), tmp_path) as bench:
+        name = await _approved(bench)
+        ready = dict(_status(await bench.get()))
+        await _moved(bench, lambda obj: obj.update(status={"replicas": 1}), generation=False)
+        with pytest.raises(NotNow, match="rollout"):
+            await bench.applied(bench.engine.proposal(name))
+        assert bench.engine.proposal(name).state == "approved"
+        assert [move.move for move in bench.engine.ledger.moves(proposal=name)][-1] == "approve", "it was not claimed"
+        await _moved(bench, lambda obj: obj.update(status=ready), generation=False)
+        assert (await bench.applied(bench.engine.proposal(name))).state == "applied"
+
+
+@pytest.mark.parametrize("taken_over", ["delivery tool", "autoscaler", "floor", "budget"])
+async def test_what_came_after_the_preview_binds_too(tmp_path: Path, taken_over: str) -> None:
+    async with on_world(small(), tmp_path) as bench:
+        args: JsonObject = {"replicas": 3}
+        name = bench.approved(await bench.previewed(bench.draft("scale", WEB, args))).id
+        store, kinds = bench.served.kube.store, bench.served.kube.kinds.by_path
+        if taken_over == "delivery tool":
+            label: JsonObject = {"app.kubernetes.io/managed-by": "Helm"}
+            await _moved(bench, lambda obj: _meta(obj).update(labels=label), generation=False)
+        elif taken_over == "autoscaler":
+            aim: JsonObject = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+            spec: JsonObject = {"scaleTargetRef": aim, "minReplicas": 1, "maxReplicas": 9}
+            hpa = thing("autoscaling/v2", "HorizontalPodAutoscaler", "web", "default", spec=spec)
+            store.put(kinds[("autoscaling", "v2", "horizontalpodautoscalers")], hpa)
+        elif taken_over == "floor":
+            limits = bench.engine.limits.model_copy(
+                update={"floors": (Floor(namespace="default", name="web", replicas=4),)}
+            )
+            bench.engine = dataclasses.replace(bench.engine, limits=limits)
+        else:
+            budget = thing(
+                "policy/v1", "PodDisruptionBudget", "web", "default",
+                spec={"selector": {}}, status={"disruptionsAllowed": 0},
+            )  # fmt: skip
+            store.put(kinds[("policy", "v1", "poddisruptionbudgets")], budget)
+        try:
+            state = (await bench.applied(bench.engine.proposal(name))).state
+        except NotNow:
+            state = bench.engine.proposal(name).state
+        assert state == ("stale" if taken_over == "delivery tool" else "approved")
+        assert bench.served.kube.effective_writes == []
 
 
 async def test_a_policy_that_changed_ends_the_approval(tmp_path: Path) -> None:

@@ -347,7 +347,8 @@ class Stage:
 
         def drafts_of(gathered: Sequence[tuple[ToolCall, Evidence]]) -> RunDrafting:
             return RunDrafting(
-                store=self.store, session=SESSION, run=run, now=NOW, author="model adversary", evidence=gathered,
+                store=self.store, session=SESSION, run=run, now=NOW, asker="ada", author="model adversary",
+                evidence=gathered,
                 emit=emit, redact=redact,
             )  # fmt: skip
 

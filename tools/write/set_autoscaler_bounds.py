@@ -91,7 +91,8 @@ def _blast(args: Args, obj: JsonObject) -> Blast:
     """At worst: as few replicas as are allowed where a bound falls, or as many as must be where one rises."""
     now, (least, most) = _running(args, obj), _after(args, obj)
     if now is None:
-        return Blast(restarts=_tier(args, obj) == "B")
+        falls = _tier(args, obj) == "B"
+        return Blast(replicas_after=least if falls else None, restarts=falls)
     after = least if _after(args, obj)[0] < _before(args, obj)[0] else min(max(now, least), most)
     each = workloads.gpus(obj, args.ref.kind_ref) if args.ref.kind_ref in targets.SERVED else 0.0
     known = bool(each)

@@ -95,9 +95,15 @@ def _refusal(args: Args, obj: JsonObject) -> str:
     return ""
 
 
-def _blast(_args: Args, obj: JsonObject) -> Blast:
-    now = fields.number(obj, "status", "currentReplicas")
-    return Blast(replicas_before=None if now is None else int(now), restarts=False)
+def _blast(args: Args, obj: JsonObject) -> Blast:
+    """At worst: the new metric lets it fall to the minimum."""
+    path, least = (("spec", "minReplicas"), 1) if args.ref.kind_ref == targets.HPA else (("spec", "minReplicaCount"), 0)
+    now, low = fields.number(obj, "status", "currentReplicas"), fields.number(obj, *path)
+    return Blast(
+        replicas_before=None if now is None else int(now),
+        replicas_after=least if low is None else int(low),
+        restarts=False,
+    )
 
 
 def _verification(args: Args, obj: JsonObject) -> tuple[Verification, ...]:
