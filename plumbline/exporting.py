@@ -69,6 +69,8 @@ async def _made(desk: Desk, row: Proposal, folder: Path, kube: KubePort) -> tupl
     spec = registry.changes().get(row.change)
     if spec is None:
         raise UnknownName("change", row.change, registry.changes())
+    if row.undoes:
+        raise Refused(f"{row.id} undoes {row.undoes} in the cluster", hint="in a repository, revert the commit")
     args, target = spec.parse(row.args), row.target
     obj = await kube.get(target.kind_ref, namespace=target.namespace, name=target.name)
     related = {kind: await listed(kube, kind, target.namespace) for kind in spec.reads}

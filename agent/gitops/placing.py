@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,11 +21,16 @@ from agent.gitops.fields import FieldEdit, Named, Path, agrees, located, value_i
 from agent.gitops.kustomize import Built
 from tools import fields
 from tools.errors import Refused
-from tools.types import ResourceRef
+from tools.types import JsonObject, ResourceRef
 from tools.yamledit import Edit
 
 MAX_NAMED = 5
 """Places named in a refusal."""
+MAX_SAID = 80
+"""Characters of a value in a refusal."""
+_AIMS = frozenset(("group", "version", "kind", "name", "namespace"))
+_PLAIN = re.compile(r"[A-Za-z0-9.*|/-]{0,100}")
+"""Regular expressions that are tried: names, `.*` and `|`, which cannot take long."""
 
 
 @dataclass(slots=True)
@@ -64,17 +70,24 @@ def place(checkout: Checkout, found: Built, edits: Sequence[FieldEdit]) -> Chang
     """Each edit in the file where it belongs. Raises Refused in one line."""
     changes = Changes()
     for edit in edits:
-        if not any(_in_overlay(checkout, folder, found, edit, changes) for folder in found.chain):
-            if _is_shared(checkout, found):
-                _as_patch(checkout, found, edit, changes)
-            else:
-                _in_document(found.declared.file, found.declared.document, found.declared.data, edit, changes)
+        setting = next(
+            (folder for folder in found.chain if _in_overlay(checkout, folder, found, edit, Changes())), None
+        )
+        if _is_shared(checkout, found, setting):
+            _as_patch(checkout, found, edit, changes)
+        elif setting is not None:
+            _in_overlay(checkout, setting, found, edit, changes)
+        else:
+            _in_document(found.declared.file, found.declared.document, found.declared.data, edit, changes)
     return changes
 
 
-def _is_shared(checkout: Checkout, found: Built) -> bool:
+def _is_shared(checkout: Checkout, found: Built, setting: str | None) -> bool:
+    """True where the place that sets a field, a folder or the declaration, is built into more than one thing."""
     built = [one for top in kustomize.tops(checkout) for one in kustomize.build(checkout, top)]
-    return sum(one.declared == found.declared for one in built) > 1
+    if setting is None:
+        return sum(one.declared == found.declared for one in built) > 1
+    return len({one.chain[0] for one in built if setting in one.chain}) > 1
 
 
 # --- in a manifest -----------------------------------------------------------------------------------------------
@@ -86,13 +99,23 @@ def _in_document(file: str, document: int, data: JsonValue, edit: FieldEdit, cha
     except KeyError as missing:
         raise Refused(f"{file} has no {missing.args[0]} in {edit}", hint="add it there by hand") from None
     standing = value_in(data, path)
-    if there and not agrees(standing, edit.before):
-        said = json.dumps(standing, ensure_ascii=False)[:80]
+    if there:
+        _check_drift(file, standing, edit)
+    changes.add(file, document, Edit(path, edit.value, remove=edit.value is None))
+
+
+def _check_drift(file: str, standing: JsonValue, edit: FieldEdit) -> None:
+    """Raises Refused where the source says another value than the cluster."""
+    if not agrees(standing, edit.before):
+        said, live = (json.dumps(value, ensure_ascii=False) for value in (standing, edit.before))
         raise Refused(
-            f"{file} says {edit} is {said}, and the cluster says otherwise: they have drifted",
+            f"{file} says {edit} is {_short(said)}, and the cluster says {_short(live)}: they have drifted",
             hint="let the source be applied first",
         )
-    changes.add(file, document, Edit(path, edit.value, remove=edit.value is None))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_SAID else f"{text[:MAX_SAID]}…"
 
 
 # --- in an overlay -----------------------------------------------------------------------------------------------
@@ -104,14 +127,18 @@ def _in_overlay(checkout: Checkout, folder: str, found: Built, edit: FieldEdit, 
     name = checkout.kustomization(folder)
     if edit.path == ("spec", "replicas"):
         for at, entry in enumerate(fields.items(data, "replicas")):
-            if fields.text(entry, "name") == found.declared.ref.name:
+            if fields.text(entry, "name") in (found.declared.ref.name, found.name):
+                _check_drift(name, fields.dig(entry, "count"), edit)
                 changes.add(name, 0, Edit(("replicas", at, "count"), edit.value))
                 return True
-    for file, document, patch in _patch_files(checkout, folder, data):
+    for file, document, patch, aim in _patch_files(checkout, folder, data):
         if isinstance(patch, list):
-            if _in_operations(file, document, patch, edit, changes):
+            number = _operation(patch, edit)
+            if number is not None and _aims(name, aim, found):
+                _check_drift(file, fields.dig(patch[number], "value"), edit)
+                changes.add(file, document, Edit((number, "value"), edit.value))
                 return True
-        elif _sets(patch, found, edit.path):
+        elif _has(patch, edit.path) and _is_of(name, patch, aim, found):
             _in_document(file, document, patch, edit, changes)
             return True
     for inline in _inline_patches(data):
@@ -120,15 +147,43 @@ def _in_overlay(checkout: Checkout, folder: str, found: Built, edit: FieldEdit, 
     return False
 
 
-def _patch_files(checkout: Checkout, folder: str, data: JsonValue) -> Iterator[tuple[str, int, JsonValue]]:
-    """(file, document, body) of the patches that a kustomization takes from files."""
-    listed = [fields.text(entry, "path") for entry in fields.items(data, "patches")]
-    listed += fields.texts(data, "patchesStrategicMerge")
-    listed += [fields.text(entry, "path") for entry in fields.items(data, "patchesJson6902")]
-    for entry in listed:
-        file = posixpath.normpath(posixpath.join(folder, entry)) if entry and "\n" not in entry else ""
+def _patch_files(checkout: Checkout, folder: str, data: JsonValue) -> Iterator[tuple[str, int, JsonValue, JsonObject]]:
+    """(file, document, body, target) of the patches that a kustomization takes from files; {} aims by its own names."""
+    listed: list[tuple[str, JsonObject]] = []
+    for field_ in ("patches", "patchesJson6902"):
+        for entry in fields.items(data, field_):
+            listed.append((fields.text(entry, "path"), fields.mapping(entry, "target")))
+    listed += [(entry, {}) for entry in fields.texts(data, "patchesStrategicMerge")]
+    for path, aim in listed:
+        file = posixpath.normpath(posixpath.join(folder, path)) if path and "\n" not in path else ""
         for number, body in enumerate(checkout.documents.get(file, ())):
-            yield file, number, body
+            yield file, number, body, aim
+
+
+def _aims(name: str, aim: JsonObject, found: Built) -> bool:
+    """True where the `target` of a patch chooses the object. Raises Refused for one that is not understood.
+
+    Kustomize takes group, kind, name and namespace of a target as anchored regular expressions.
+    """
+    if not aim:
+        return False
+    if unknown := sorted(aim.keys() - _AIMS):
+        raise Refused(f"{name} chooses what it patches by {unknown[0]}", hint="change that patch by hand")
+    ref = found.declared.ref
+    own = {
+        "group": (ref.group,),
+        "version": (ref.version,),
+        "kind": (ref.kind,),
+        "name": (ref.name, found.name),
+        "namespace": (ref.namespace or "", found.namespace or ""),
+    }
+    for key, values in own.items():
+        wanted = fields.text(aim, key)
+        if not _PLAIN.fullmatch(wanted):
+            raise Refused(f"{name} chooses what it patches by the {key} {wanted[:80]!r}", hint="change that by hand")
+        if wanted and not any(re.fullmatch(wanted, value) for value in values):
+            return False
+    return True
 
 
 def _inline_patches(data: JsonValue) -> list[str]:
@@ -142,31 +197,34 @@ def spelled_in(text: str, path: Path) -> bool:
     return f"{last}:" in text or f"/{last}" in text
 
 
-def _is_of(patch: JsonValue, found: Built) -> bool:
+def _is_of(name: str, patch: JsonValue, aim: JsonObject, found: Built) -> bool:
+    """True where a strategic merge patch is one of the object: by its target, or else by its own names."""
+    if aim:
+        return _aims(name, aim, found)
     ref = found.declared.ref
     named = fields.text(patch, "metadata", "name") in (ref.name, found.name)
-    return named and fields.text(patch, "kind") == ref.kind
+    api = fields.text(patch, "apiVersion")
+    alike = fields.text(patch, "kind") == ref.kind and (not api or api.rpartition("/")[0] == ref.group)
+    placed = fields.text(patch, "metadata", "namespace") in ("", ref.namespace or "", found.namespace or "")
+    return named and placed and alike
 
 
-def _sets(patch: JsonValue, found: Built, path: Path) -> bool:
-    if not _is_of(patch, found):
-        return False
+def _has(patch: JsonValue, path: Path) -> bool:
     try:
         return located(patch, path)[1]
     except KeyError:
         return False
 
 
-def _in_operations(file: str, document: int, patch: list[JsonValue], edit: FieldEdit, changes: Changes) -> bool:
-    """A JSON patch that puts a value at the very field; positions of list items are not guessed at."""
+def _operation(patch: list[JsonValue], edit: FieldEdit) -> int | None:
+    """The operation of a JSON patch that puts a value at the very field; positions of list items are not guessed at."""
     if any(isinstance(token, Named) for token in edit.path):
-        return False
+        return None
     pointer = "".join(f"/{str(token).replace('~', '~0').replace('/', '~1')}" for token in edit.path)
     for at, operation in enumerate(patch):
         if fields.text(operation, "path") == pointer and fields.text(operation, "op") in ("replace", "add"):
-            changes.add(file, document, Edit((at, "value"), edit.value))
-            return True
-    return False
+            return at
+    return None
 
 
 def _as_patch(checkout: Checkout, found: Built, edit: FieldEdit, changes: Changes) -> None:
@@ -175,8 +233,8 @@ def _as_patch(checkout: Checkout, found: Built, edit: FieldEdit, changes: Change
     if edit.value is None:
         raise Refused(f"{edit} stands in a base that others build from", hint="take it away there by hand")
     data = kustomize.kustomization(checkout, folder)
-    for file, document, patch in _patch_files(checkout, folder, data):
-        if isinstance(patch, dict) and _is_of(patch, found):
+    for file, document, patch, aim in _patch_files(checkout, folder, data):
+        if isinstance(patch, dict) and not aim and _is_of(folder, patch, aim, found):
             _grow(file, document, patch, edit, changes)
             return
     ref = found.declared.ref

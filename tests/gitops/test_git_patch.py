@@ -183,10 +183,61 @@ def test_a_field_is_changed_where_it_is_set_last(tmp_path: Path) -> None:
     )
     assert list(patched(root, live(), live(5)).after) == ["overlays/prod/size.yaml"]
     operations = "- op: replace\n  path: /spec/replicas\n  value: 6\n"
-    write(root, {"overlays/prod/size.yaml": operations})
+    aimed = "patches:\n  - path: size.yaml\n    target: {kind: Deployment, name: chat.*}\n"
+    write(root, overlay("prod", aimed) | {"overlays/prod/size.yaml": operations})
     assert lines(patched(root, live(), live(5))) == ["-  value: 6", "+  value: 5"]
     write(root, overlay("prod", "replicas:\n  - name: chat\n    count: 6\n"))
     assert lines(patched(root, live(), live(5))) == ["-    count: 6", "+    count: 5"]
+
+
+OTHERS = "patches:\n  - path: size.yaml\n    target: {aim}\n"
+OPERATIONS = "- op: replace\n  path: /spec/replicas\n  value: 9\n"
+STRATEGIC = "kind: Deployment\nmetadata: {name: whatever}\nspec:\n  replicas: 6\n"
+
+
+@pytest.mark.parametrize(
+    "aim", ["{kind: Deployment, name: billing}", "{kind: StatefulSet}", "{group: batch}", "{namespace: lab}"]
+)
+@pytest.mark.parametrize("body", [OPERATIONS, STRATEGIC])
+def test_a_patch_that_aims_at_another_object_is_left_alone(tmp_path: Path, aim: str, body: str) -> None:
+    files = overlay("prod", OTHERS.replace("{aim}", aim)) | {"overlays/prod/size.yaml": body}
+    assert list(patched(write(tmp_path, BASE | files), live(), live(5)).after) == ["base/chat.yaml"]
+
+
+def test_a_strategic_patch_goes_where_it_aims_whatever_it_is_called(tmp_path: Path) -> None:
+    aim = "{kind: Deployment, name: chat|other}"
+    files = overlay("prod", OTHERS.replace("{aim}", aim)) | {"overlays/prod/size.yaml": STRATEGIC}
+    assert list(patched(write(tmp_path, BASE | files), live(), live(5)).after) == ["overlays/prod/size.yaml"]
+
+
+@pytest.mark.parametrize("aim", ["{labelSelector: app=chat}", "{name: '(a+)+$'}", "{name: 'ch[a]t'}"])
+def test_a_target_that_is_not_understood_is_refused(tmp_path: Path, aim: str) -> None:
+    files = overlay("prod", OTHERS.replace("{aim}", aim)) | {"overlays/prod/size.yaml": STRATEGIC}
+    with pytest.raises(Refused, match="chooses what it patches by"):
+        patched(write(tmp_path, BASE | files), live(), live(5))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("replicas:\n  - name: chat\n    count: 40\n", ""),
+        ("patches:\n  - path: size.yaml\n    target: {kind: Deployment}\n", OPERATIONS),
+    ],
+)
+def test_an_overlay_that_has_drifted_is_not_changed(tmp_path: Path, text: str, size: str) -> None:
+    root = write(tmp_path, BASE | overlay("prod", text) | ({"overlays/prod/size.yaml": size} if size else {}))
+    with pytest.raises(Refused, match=r"the cluster says 6: they have drifted"):
+        patched(root, live(), live(5))
+
+
+def test_an_overlay_between_that_others_build_from_is_left_alone(tmp_path: Path) -> None:
+    common = "resources: [../../base]\nnamespace: search\nreplicas:\n  - name: chat\n    count: 6\n"
+    files = BASE | {"overlays/common/kustomization.yaml": common}
+    for name in ("one", "two"):
+        text = f"resources: [../common]\nnamePrefix: {name}-\n"
+        files |= {f"overlays/{name}/kustomization.yaml": text}
+    patch = patched(write(tmp_path, files), live(name="one-chat"), live(5, name="one-chat"), name="one-chat")
+    assert sorted(patch.after) == ["overlays/one/kustomization.yaml", "overlays/one/patch-deployment-chat.yaml"]
 
 
 def test_an_existing_patch_of_a_shared_base_grows(tmp_path: Path) -> None:
