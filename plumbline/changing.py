@@ -16,6 +16,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import get_args
 
+from pydantic import JsonValue
+
 from agent.app import Target
 from agent.changes import adopting
 from agent.changes.applier import Round, watch
@@ -30,12 +32,13 @@ from agent.changes.preview import preview as preview_plan
 from agent.changes.records import Approval, Proposal
 from agent.changes.states import Move, NotAllowed, State, after
 from agent.changes.undoing import propose_undo
+from agent.changes.verifying import Check
 from agent.changes.verifying import verify as verify_plan
 from agent.links import strip
 from agent.principal import cluster_uid, establish
 from agent.render import contract, terminal
 from agent.render.document import Document
-from agent.render.proposals import ADVISORY, listing, proposal
+from agent.render.proposals import ADVISORY, checked, listing, proposal
 from agent.settings import Settings
 from agent.store import DraftRow
 from agent.store.keys import derive, install_key
@@ -340,7 +343,19 @@ def apply(arguments: argparse.Namespace) -> int:
 
 def verify(arguments: argparse.Namespace) -> int:
     """See whether an applied proposal did what it should."""
-    return _done(arguments, lambda engine, row, _who: verify_plan(engine, row.id))
+
+    async def work() -> int:
+        async with open_desk(arguments) as desk:
+            found: list[Check] = []
+            row = desk.find(arguments.id)
+            async with _engine(desk) as (engine, _):
+                row = await verify_plan(engine, row.id, heard=found.extend)
+            seen = checked(row, [(one.status, one.text) for one in found])
+            told: list[JsonValue] = [{"status": one.status, "text": one.text} for one in found]
+            desk.put(seen, {"kind": "Verification", "proposal": row.id, "state": row.state, "checks": told})
+            return FAILED if row.state in _REFUSED else 0
+
+    return _run(work())
 
 
 def undo(arguments: argparse.Namespace) -> int:

@@ -187,6 +187,7 @@ def _world(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     serve = worlds.add_parser("serve", help="serve a world's API server and Prometheus on loopback ports")
     serve.add_argument("name")
     serve.add_argument("--anchor", choices=("world", "now"), default="world", help="date it by itself or by now")
+    serve.add_argument("--run-clock", action="store_true", help="let its clock run (default: it stands still)")
     serve.add_argument("--kubeconfig-out", metavar="FILE", help="write the kubeconfig here (default: a temporary file)")
     serve.add_argument("--prometheus-bin", nargs="?", const="prometheus", metavar="PATH", help="a real Prometheus")
     serve.add_argument("--history", default="6h", metavar="DURATION", help="history given to a real Prometheus")

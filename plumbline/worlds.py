@@ -20,6 +20,7 @@ from evals.servers.prom.real import RealPrometheus
 from evals.servers.prom.server import PromServer
 from evals.world.catalogue import worlds
 from evals.world.load import load
+from evals.world.model import Clock
 from plumbline.outcome import put
 from plumbline.targets import settings_of
 from plumbline.times import duration
@@ -27,6 +28,8 @@ from tools.errors import SettingsError
 from tools.fields import rfc3339
 
 MAX_EPOCHS = 100
+TICK = 0.25
+"""Seconds between two steps of a running world's clock."""
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -117,8 +120,21 @@ async def _serve(arguments: argparse.Namespace, history: float) -> int:
             f"api server  {kube_url}\nprometheus  {prom_url}\nkubeconfig  {path}\n"
             f'try         plumbline ask --kubeconfig {path} --prometheus {prom_url}{at} "why are our GPUs idle?"\n'
         )
+        if arguments.run_clock:
+            ticking = asyncio.create_task(run_clock(world.clock))
+            stack.callback(ticking.cancel)
         await _until_interrupted()
     return 0
+
+
+async def run_clock(clock: Clock) -> None:
+    """Let a world's clock go as fast as ours."""
+    last = time.monotonic()
+    while True:
+        await asyncio.sleep(TICK)
+        now = time.monotonic()
+        clock.advance(now - last)
+        last = now
 
 
 def _kubeconfig(kube: KubeServer, wanted: str | None) -> Path:

@@ -7,6 +7,7 @@ something that serves must also not have made it slower.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -38,8 +39,10 @@ class Check:
     text: str
 
 
-async def verify(engine: Engine, name: str) -> Proposal:
+async def verify(engine: Engine, name: str, *, heard: Callable[[Sequence[Check]], None] = lambda _: None) -> Proposal:
     """Look once, and move an applied proposal where its checks are decided; it stays applied while they are not.
+
+    `heard` is told how each check stands.
 
     Raises UserError for a proposal that is not applied, PortError where the cluster's clock cannot be read.
     """
@@ -48,6 +51,7 @@ async def verify(engine: Engine, name: str) -> Proposal:
         raise Raced(f"proposal {row.id} is {row.state}, not applied")
     at = await engine.writer.server_time()
     found = await look(engine, row, at)
+    heard(found)
     worst = min((check.status for check in found), key=_WORST.index)
     if worst == "pending":
         return row

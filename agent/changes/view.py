@@ -49,6 +49,8 @@ def _line(label: str, line: str) -> Line:
 
 
 def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
+    if plan.undoes:
+        yield "undoes", f"{_text(plan.undoes)}, which was the change below"
     yield "change", f"{_text(plan.change)} {_json(plan.args)}"
     yield "object", f"{_json(plan.target.model_dump(mode='json'))} generation {_json(plan.generation)}"
     yield "cluster", _text(plan.cluster)
@@ -62,8 +64,6 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     yield from _labelled(
         "verified by", [checked(one) for one in plan.verification] or ["nothing: a person has to look"]
     )
-    if plan.undoes:
-        yield "undoes", _text(plan.undoes)
     yield from _labelled("asked by", [_text(one) for one in plan.requesters])
     yield "expires", f"{rfc3339(plan.expires)} ({plan.expires!r}), by the API server's clock"
     yield "policy", f"{_text(plan.policy)}, plan version {plan.version}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from agent.changes.plans import BadPlan, Plan, read
 from agent.changes.records import Approval, JournalEntry, Moved, Proposal
+from agent.changes.states import State
 from agent.changes.view import approval_view
 from agent.render.document import Document, Span
 from tools.fields import rfc3339
@@ -64,9 +65,23 @@ def proposal(
         document.add(
             Span(f"{rfc3339(step.at)} {step.point} (attempt {step.attempt}, {step.applier})"), lead="journal      "
         )
+    if after := following(row):
+        document.add(Span(after, "muted"), lead="next         ")
     if row.because:
         who = "the model's words" if row.author.startswith("model ") else f"words of {row.author}"
         document.add(Span(f"“{row.because}”", "muted"), lead=f"{who}, which count for nothing: ")
+    return document
+
+
+def checked(row: Proposal, checks: Sequence[tuple[str, str]]) -> Document:
+    """How the checks of a proposal stand: (status, what was seen)."""
+    document = Document()
+    document.head(Span(row.id, "cause"), Span("  "), Span(f"{wish(row)} of {row.target}", "strong"), lead="")
+    for status, text in checks:
+        document.add(Span(text), lead=f"{status:13}")
+    document.add(Span(row.state, "warn"), lead="state        ")
+    if after := following(row):
+        document.add(Span(after, "muted"), lead="next         ")
     return document
 
 
@@ -95,5 +110,25 @@ def _parts(document: Document, parts: Sequence[tuple[str, str]]) -> None:
 def wish(row: Proposal) -> str:
     """The change with the arguments that do not name its target."""
     named = ("group", "kind", "namespace", "name")
-    wanted = (f"{name} {json.dumps(value)}" for name, value in row.args.items() if name not in named)
-    return f"{row.change} {', '.join(wanted)}".strip()
+    wanted = (
+        f"{name} {json.dumps(value)}" for name, value in row.args.items() if name not in named and value is not None
+    )
+    made = f"{row.change} {', '.join(wanted)}".strip()
+    return f"undo of {row.undoes}: back from {made}" if row.undoes else made
+
+
+_NEXT: dict[State, str] = {
+    "draft": "proposals preview {id}, with the applier's credentials",
+    "awaiting approval": "proposals approve {id} --digest {digest}",
+    "approved": "proposals apply {id}, with the applier's credentials, unless apply --watch runs",
+    "applied": "proposals verify {id} tells how its checks stand; proposals undo {id} proposes the way back",
+    "verified": "proposals undo {id} proposes the way back",
+    "needs human": "look at the object; proposals undo {id} proposes the way back",
+    "unknown": "look at the object: nobody can tell whether it was written",
+}
+"""State → the command that comes next."""
+
+
+def following(row: Proposal) -> str:
+    """What somebody would do next with it; "" where it has ended."""
+    return _NEXT.get(row.state, "").format(id=row.id, digest=row.digest[:12])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -20,7 +21,8 @@ import pytest
 
 from evals.servers.prom.real import available
 from evals.world.load import load
-from evals.world.model import World
+from evals.world.model import Clock, World
+from plumbline.worlds import run_clock
 from tests.cli.conftest import QUESTION, Command, Replay, Serve, newest_session
 from tests.repo.test_house_style import ROOT
 
@@ -236,3 +238,14 @@ def test_world_serve_says_what_is_wrong(plumbline: Command, tmp_path: Path) -> N
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert "cannot listen" in plumbline("world", "serve", "fleet", "--kube-port", str(taken.getsockname()[1])).line
+
+
+async def test_a_running_clock_goes_as_ours_does() -> None:
+    """What a world does later happens then, and an applier that watches sees no clock that stands still."""
+    clock, moved = Clock(1_800_000_000.0), asyncio.Event()
+    clock.listeners.append(moved.set)
+    running = asyncio.create_task(run_clock(clock))
+    begun = time.monotonic()
+    await asyncio.wait_for(moved.wait(), 10)
+    assert 0 < clock.now - 1_800_000_000.0 <= time.monotonic() - begun
+    running.cancel()

@@ -130,8 +130,13 @@ def test_from_words_to_an_undo(plumbline: Command, served: Sequence[str]) -> Non
     done = plumbline("apply", "--watch", "--once", *served)
     assert f"{name} scale vision/StatefulSet/describe: applied" in done.out
     assert plumbline("proposals", "verify", name, "-o", "json", *served).json["state"] == "applied"
+    seen = plumbline("proposals", "verify", name, *served)
+    for words in ("held the fields stand as they were set", "pending", "state applied", f"proposals undo {name}"):
+        assert words in " ".join(seen.out.split()), words
+    assert len(seen.out.splitlines()) < 14, "how its checks stand, and not the whole plan again"
     undone = plumbline("proposals", "undo", name, "-o", "json", *served).json
     assert (undone["state"], undone["undoes"]) == ("awaiting approval", name)
+    assert f"undo of {name}: back from scale replicas 3" in plumbline("proposals", "list").out
     assert plumbline("proposals", "reject", str(undone["id"]), "--because", "kept", *served).code == 0
     assert plumbline("audit", "verify").code == 0
 

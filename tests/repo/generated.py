@@ -70,7 +70,7 @@ def commands() -> str:
 
 
 def _command(parser: argparse.ArgumentParser, about: str = "") -> Iterator[str]:
-    actions = [action for action in parser._actions if action.dest != "help"]
+    actions = [a for a in parser._actions if a.dest != "help" and a.help != argparse.SUPPRESS]
     below = [action for action in actions if isinstance(action, argparse._SubParsersAction)]
     words = " ".join(str(a.metavar or a.dest.upper()) for a in actions if not a.option_strings and a not in below)
     if not below:
