@@ -24,7 +24,7 @@ from agent.changes.applier import Round, watch
 from agent.changes.applier import work as one_round
 from agent.changes.applying import apply as apply_plan
 from agent.changes.approving import may_approve
-from agent.changes.drafting import MAX_BECAUSE
+from agent.changes.drafting import prose
 from agent.changes.engine import Engine
 from agent.changes.ledger import Ledger
 from agent.changes.opening import open_engine
@@ -34,7 +34,6 @@ from agent.changes.states import Move, NotAllowed, State, after
 from agent.changes.undoing import propose_undo
 from agent.changes.verifying import Check
 from agent.changes.verifying import verify as verify_plan
-from agent.links import strip
 from agent.principal import cluster_uid, establish
 from agent.render import contract, terminal
 from agent.render.document import Document
@@ -92,9 +91,9 @@ class Desk:
         return SqliteStore(self.settings.state_dir).drafts(limit=MAX_DRAFTS)
 
     def prose(self, text: str) -> str:
-        """What a person wrote, as it may be kept: without secrets and links, and not endless."""
+        """What a person wrote, as it may be kept."""
         redactor = Redactor(derive(install_key(self.settings.state_dir), "redaction"))
-        return strip(redactor.text(text)[0])[0][:MAX_BECAUSE]
+        return prose(text, lambda words: redactor.text(words)[0])
 
     def shown(self, row: Proposal) -> Document:
         """One proposal, whole."""
@@ -117,7 +116,12 @@ class Desk:
     def tell(self, row: Proposal) -> int:
         """One proposal on stdout; returns the exit code."""
         self.put(self.shown(row), {"kind": "Proposal", **row.model_dump(mode="json")})
-        return FAILED if row.state in _REFUSED else 0
+        return _code(row)
+
+
+def _code(row: Proposal) -> int:
+    """Exit code of a command that was to change something."""
+    return FAILED if row.state in _REFUSED else 0
 
 
 @asynccontextmanager
@@ -350,10 +354,10 @@ def verify(arguments: argparse.Namespace) -> int:
             row = desk.find(arguments.id)
             async with _engine(desk) as (engine, _):
                 row = await verify_plan(engine, row.id, heard=found.extend)
-            seen = checked(row, [(one.status, one.text) for one in found])
             told: list[JsonValue] = [{"status": one.status, "text": one.text} for one in found]
-            desk.put(seen, {"kind": "Verification", "proposal": row.id, "state": row.state, "checks": told})
-            return FAILED if row.state in _REFUSED else 0
+            body: JsonObject = {"kind": "Verification", "proposal": row.id, "state": row.state, "checks": told}
+            desk.put(checked(row, [(one.status, one.text) for one in found]), body)
+            return _code(row)
 
     return _run(work())
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from agent.changes.applying import apply, look_again, resume, settle
 from agent.changes.engine import Engine, NotNow, one_line
@@ -66,18 +67,7 @@ async def work(engine: Engine) -> Round:
     done = Round()
     at = await engine.writer.server_time()
     engine.ledger.put(f"applier/{engine.name}", {"alive": at}, at=at)  # a store that cannot be written stops the round
-    cluster = await engine.writer.cluster_uid()
-
-    def every(*states: State) -> list[Proposal]:
-        """Proposals of this cluster, oldest first: the one that has waited longest is looked at first."""
-        found: list[Proposal] = []
-        for _ in range(PAGES):
-            page = engine.ledger.page(states=states, limit=PAGE, after=found[-1].id if found else "")
-            found += page
-            if len(page) < PAGE:
-                break
-        return [row for row in reversed(found) if row.cluster in ("", cluster)]
-
+    every = partial(_every, engine, await engine.writer.cluster_uid())
     for row in every("previewed", "awaiting approval", "approved"):
         if row.expires is not None and at >= row.expires:
             await _try(done, row, lambda row=row: _expire(engine, row, at))  # type: ignore[misc]
@@ -89,6 +79,17 @@ async def work(engine: Engine) -> Round:
     for row in every("applied"):
         await _try(done, row, lambda row=row: verify(engine, row.id))  # type: ignore[misc]
     return done
+
+
+def _every(engine: Engine, cluster: str, *states: State) -> list[Proposal]:
+    """Proposals of a cluster, oldest first: the one that has waited longest is looked at first."""
+    found: list[Proposal] = []
+    for _ in range(PAGES):
+        page = engine.ledger.page(states=states, limit=PAGE, after=found[-1].id if found else "")
+        found += page
+        if len(page) < PAGE:
+            break
+    return [row for row in reversed(found) if row.cluster in ("", cluster)]
 
 
 async def _expire(engine: Engine, row: Proposal, at: float) -> Proposal:

@@ -33,8 +33,8 @@ Stop = tuple[Move, str]
 async def apply(engine: Engine, name: str) -> Proposal:
     """Apply an approved proposal; returns it in the state it reached.
 
-    Raises NotNow where nothing was decided and it is still approved, UserError for one that is not approved, Raced
-    where somebody else claimed it, LedgerDown and AuditUnavailable where nothing can be written down: nothing starts.
+    Raises NotNow where nothing was decided and it is still approved, Raced for one that is not approved, or that
+    somebody else claimed, LedgerDown and AuditUnavailable where nothing can be written down: nothing starts.
     """
     row = engine.proposal(name)
     if row.state != "approved":

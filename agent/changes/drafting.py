@@ -169,6 +169,11 @@ def _stands(target: Record, want: Wanted) -> bool:
 # --- keeping -----------------------------------------------------------------------------------------------
 
 
+def prose(text: str, redact: Callable[[str], str]) -> str:
+    """What somebody wrote, as it may be kept: without secrets and links, and not endless."""
+    return strip(redact(text))[0][:MAX_BECAUSE]
+
+
 @dataclass(slots=True)
 class RunDrafting:
     """Takes the orders of one run (tools.changes.Drafting) and keeps those that hold as drafts."""
@@ -220,7 +225,7 @@ class RunDrafting:
             args=vetted.args,
             target=str(vetted.target),
             uid=vetted.target.uid or "",
-            because=strip(self.redact(order.because))[0][:MAX_BECAUSE],
+            because=prose(order.because, self.redact),
             cites=order.cites,
             author=self.author,
             asker=self.asker,

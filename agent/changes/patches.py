@@ -118,6 +118,12 @@ def value_at(obj: JsonValue, path: Path) -> FieldValue:
     return FieldValue(path=path, value=here)
 
 
+def stands(bound: FieldValue, obj: JsonValue) -> bool:
+    """True where an object has at a path what was seen there, absent included."""
+    now = value_at(obj, bound.path)
+    return now.present == bound.present and same(now.value, bound.value)
+
+
 def differences(
     before: JsonValue, after: JsonValue, *, ignore: Iterable[Path] = SERVERS_OWN
 ) -> tuple[FieldChange, ...]:

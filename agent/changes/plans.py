@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import StringConstraints, ValidationError
 
-from agent.changes.patches import FieldChange, FieldValue, Path, differences, merged, same, touched, value_at
+from agent.changes.patches import FieldChange, FieldValue, Path, differences, merged, stands, touched, value_at
 from tools import fields
 from tools.changes import PLAN_ANNOTATION, Tier
 from tools.changes import Blast as Blast
@@ -109,8 +109,7 @@ def stale(plan: Plan, obj: JsonObject, *, policy: str) -> str:
     if fields.text(obj, "metadata", "deletionTimestamp"):
         return f"{plan.target} is being deleted"
     for bound in plan.before:
-        now = value_at(obj, bound.path)
-        if now.present != bound.present or not same(now.value, bound.value):
+        if not stands(bound, obj):
             return f"{'.'.join(bound.path)} of {plan.target} has changed since the preview"
     if _generation(obj) != plan.generation:
         return f"{plan.target} was changed since the preview (generation)"

@@ -17,7 +17,7 @@ from agent.analysis.view import View
 from agent.changes import guards, prediction
 from agent.changes.engine import Engine, NotNow, dotted, listed, one_line
 from agent.changes.ownership import check_ownership, delivered_by
-from agent.changes.patches import FieldChange, differences, inverse, merged, same, touched, value_at
+from agent.changes.patches import FieldChange, differences, inverse, merged, same, stands, touched, value_at
 from agent.changes.plans import MAX_BYTES, Blast, Plan, Verification, bind, changed, read
 from agent.changes.records import Proposal
 from tools import checks, fields, targets, workloads
@@ -269,10 +269,8 @@ def _moved_since(done: Plan, obj: JsonObject) -> str:
     """Which field that the plan held on to, without setting it, is another now, in one line; "" where none is."""
     ours = {*touched(done.patch), *touched(done.inverse), *(change.path for change in done.dry_run)}
     for bound in done.before:
-        if any(path[: len(bound.path)] == bound.path or bound.path[: len(path)] == path for path in ours):
-            continue
-        now = value_at(obj, bound.path)
-        if now.present != bound.present or not same(now.value, bound.value):
+        mine = any(path[: len(bound.path)] == bound.path or bound.path[: len(path)] == path for path in ours)
+        if not mine and not stands(bound, obj):
             return f"{dotted(bound.path)} of {done.target} has changed since: undo it by hand"
     return ""
 

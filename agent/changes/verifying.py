@@ -44,7 +44,7 @@ async def verify(engine: Engine, name: str, *, heard: Callable[[Sequence[Check]]
 
     `heard` is told how each check stands.
 
-    Raises UserError for a proposal that is not applied, PortError where the cluster's clock cannot be read.
+    Raises Raced for a proposal that is not applied, PortError where the cluster's clock cannot be read.
     """
     row = engine.proposal(name)
     if row.state != "applied":

@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
@@ -28,9 +29,12 @@ MAX_NAMED = 5
 """Places named in a refusal."""
 MAX_SAID = 80
 """Characters of a value in a refusal."""
-_AIMS = frozenset(("group", "version", "kind", "name", "namespace"))
 _PLAIN = re.compile(r"[A-Za-z0-9.*|/-]{0,100}")
 """Regular expressions that are tried: names, `.*` and `|`, which cannot take long."""
+
+
+Spot: TypeAlias = tuple[str, int, Edit]
+"""File, document and edit: what `Changes.add` takes."""
 
 
 @dataclass(slots=True)
@@ -69,39 +73,37 @@ def _asked_for(checkout: Checkout, one: Built) -> bool:
 def place(checkout: Checkout, found: Built, edits: Sequence[FieldEdit]) -> Changes:
     """Each edit in the file where it belongs. Raises Refused in one line."""
     changes = Changes()
+    built = [one for top in kustomize.tops(checkout) for one in kustomize.build(checkout, top)]
     for edit in edits:
-        setting = next(
-            (folder for folder in found.chain if _in_overlay(checkout, folder, found, edit, Changes())), None
-        )
-        if _is_shared(checkout, found, setting):
+        overlays = ((folder, _in_overlay(checkout, folder, found, edit)) for folder in found.chain)
+        folder, spot = next(((folder, spot) for folder, spot in overlays if spot is not None), (None, None))
+        if _is_shared(built, found, folder):
             _as_patch(checkout, found, edit, changes)
-        elif setting is not None:
-            _in_overlay(checkout, setting, found, edit, changes)
         else:
-            _in_document(found.declared.file, found.declared.document, found.declared.data, edit, changes)
+            own = found.declared
+            changes.add(*(spot or _in_document(own.file, own.document, own.data, edit)))
     return changes
 
 
-def _is_shared(checkout: Checkout, found: Built, setting: str | None) -> bool:
-    """True where the place that sets a field, a folder or the declaration, is built into more than one thing."""
-    built = [one for top in kustomize.tops(checkout) for one in kustomize.build(checkout, top)]
-    if setting is None:
+def _is_shared(built: Sequence[Built], found: Built, folder: str | None) -> bool:
+    """True where what sets a field, an overlay or else the declaration, is built into more than one thing."""
+    if folder is None:
         return sum(one.declared == found.declared for one in built) > 1
-    return len({one.chain[0] for one in built if setting in one.chain}) > 1
+    return len({one.chain[0] for one in built if folder in one.chain}) > 1
 
 
 # --- in a manifest -----------------------------------------------------------------------------------------------
 
 
-def _in_document(file: str, document: int, data: JsonValue, edit: FieldEdit, changes: Changes) -> None:
+def _in_document(file: str, document: int, data: JsonValue, edit: FieldEdit) -> Spot:
+    """Where a manifest or strategic merge patch has the field. Raises Refused where it cannot have it, or drifted."""
     try:
         path, there = located(data, edit.path)
     except KeyError as missing:
         raise Refused(f"{file} has no {missing.args[0]} in {edit}", hint="add it there by hand") from None
-    standing = value_in(data, path)
     if there:
-        _check_drift(file, standing, edit)
-    changes.add(file, document, Edit(path, edit.value, remove=edit.value is None))
+        _check_drift(file, value_in(data, path), edit)
+    return file, document, Edit(path, edit.value, remove=edit.value is None)
 
 
 def _check_drift(file: str, standing: JsonValue, edit: FieldEdit) -> None:
@@ -121,30 +123,27 @@ def _short(text: str) -> str:
 # --- in an overlay -----------------------------------------------------------------------------------------------
 
 
-def _in_overlay(checkout: Checkout, folder: str, found: Built, edit: FieldEdit, changes: Changes) -> bool:
-    """True where the kustomization of a folder sets the field, which is then changed there."""
+def _in_overlay(checkout: Checkout, folder: str, found: Built, edit: FieldEdit) -> Spot | None:
+    """Where the kustomization of a folder sets the field; None where it does not."""
     data = kustomize.kustomization(checkout, folder)
     name = checkout.kustomization(folder)
     if edit.path == ("spec", "replicas"):
         for at, entry in enumerate(fields.items(data, "replicas")):
             if fields.text(entry, "name") in (found.declared.ref.name, found.name):
                 _check_drift(name, fields.dig(entry, "count"), edit)
-                changes.add(name, 0, Edit(("replicas", at, "count"), edit.value))
-                return True
+                return name, 0, Edit(("replicas", at, "count"), edit.value)
     for file, document, patch, aim in _patch_files(checkout, folder, data):
         if isinstance(patch, list):
             number = _operation(patch, edit)
             if number is not None and _aims(name, aim, found):
                 _check_drift(file, fields.dig(patch[number], "value"), edit)
-                changes.add(file, document, Edit((number, "value"), edit.value))
-                return True
-        elif _has(patch, edit.path) and _is_of(name, patch, aim, found):
-            _in_document(file, document, patch, edit, changes)
-            return True
+                return file, document, Edit((number, "value"), edit.value)
+        elif _has(patch, edit.path) and (_aims(name, aim, found) if aim else _is_of(patch, found)):
+            return _in_document(file, document, patch, edit)
     for inline in _inline_patches(data):
         if spelled_in(inline, edit.path):
             raise Refused(f"{name} sets {edit} in a patch written inside it", hint=f"set it there to {edit.value!r}")
-    return False
+    return None
 
 
 def _patch_files(checkout: Checkout, folder: str, data: JsonValue) -> Iterator[tuple[str, int, JsonValue, JsonObject]]:
@@ -167,8 +166,6 @@ def _aims(name: str, aim: JsonObject, found: Built) -> bool:
     """
     if not aim:
         return False
-    if unknown := sorted(aim.keys() - _AIMS):
-        raise Refused(f"{name} chooses what it patches by {unknown[0]}", hint="change that patch by hand")
     ref = found.declared.ref
     own = {
         "group": (ref.group,),
@@ -177,6 +174,8 @@ def _aims(name: str, aim: JsonObject, found: Built) -> bool:
         "name": (ref.name, found.name),
         "namespace": (ref.namespace or "", found.namespace or ""),
     }
+    if unknown := sorted(aim.keys() - own.keys()):
+        raise Refused(f"{name} chooses what it patches by {unknown[0]}", hint="change that patch by hand")
     for key, values in own.items():
         wanted = fields.text(aim, key)
         if not _PLAIN.fullmatch(wanted):
@@ -197,10 +196,8 @@ def spelled_in(text: str, path: Path) -> bool:
     return f"{last}:" in text or f"/{last}" in text
 
 
-def _is_of(name: str, patch: JsonValue, aim: JsonObject, found: Built) -> bool:
-    """True where a strategic merge patch is one of the object: by its target, or else by its own names."""
-    if aim:
-        return _aims(name, aim, found)
+def _is_of(patch: JsonValue, found: Built) -> bool:
+    """True where a strategic merge patch without a target names the object."""
     ref = found.declared.ref
     named = fields.text(patch, "metadata", "name") in (ref.name, found.name)
     api = fields.text(patch, "apiVersion")
@@ -234,7 +231,7 @@ def _as_patch(checkout: Checkout, found: Built, edit: FieldEdit, changes: Change
         raise Refused(f"{edit} stands in a base that others build from", hint="take it away there by hand")
     data = kustomize.kustomization(checkout, folder)
     for file, document, patch, aim in _patch_files(checkout, folder, data):
-        if isinstance(patch, dict) and not aim and _is_of(folder, patch, aim, found):
+        if isinstance(patch, dict) and not aim and _is_of(patch, found):
             _grow(file, document, patch, edit, changes)
             return
     ref = found.declared.ref

@@ -65,8 +65,7 @@ def proposal(
         document.add(
             Span(f"{rfc3339(step.at)} {step.point} (attempt {step.attempt}, {step.applier})"), lead="journal      "
         )
-    if after := following(row):
-        document.add(Span(after, "muted"), lead="next         ")
+    _add_next(document, row)
     if row.because:
         who = "the model's words" if row.author.startswith("model ") else f"words of {row.author}"
         document.add(Span(f"“{row.because}”", "muted"), lead=f"{who}, which count for nothing: ")
@@ -80,8 +79,7 @@ def checked(row: Proposal, checks: Sequence[tuple[str, str]]) -> Document:
     for status, text in checks:
         document.add(Span(text), lead=f"{status:13}")
     document.add(Span(row.state, "warn"), lead="state        ")
-    if after := following(row):
-        document.add(Span(after, "muted"), lead="next         ")
+    _add_next(document, row)
     return document
 
 
@@ -129,6 +127,8 @@ _NEXT: dict[State, str] = {
 """State → the command that comes next."""
 
 
-def following(row: Proposal) -> str:
-    """What somebody would do next with it; "" where it has ended."""
-    return _NEXT.get(row.state, "").format(id=row.id, digest=row.digest[:12])
+def _add_next(document: Document, row: Proposal) -> None:
+    """What somebody would do next with it; nothing where it has ended."""
+    if row.state in _NEXT:
+        text = _NEXT[row.state].format(id=row.id, digest=row.digest[:12])
+        document.add(Span(text, "muted"), lead="next         ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from evals.once import Served, serving
 from evals.world.load import load
 from evals.world.model import World
 from tests.servers.kube.worlds import small_world, thing
+from tools import fields
 from tools.kube.connect import KubeTarget
 from tools.kube.writer import connect_writer
 from tools.types import JsonObject, Principal, ResourceRef, digest_of
@@ -79,6 +81,14 @@ class Bench:
     async def get(self, ref: ResourceRef = WEB) -> JsonObject:
         """The object as it stands."""
         return await self.engine.writer.get(ref)
+
+    async def settle(self) -> None:
+        """The controllers of the Deployment have caught up."""
+        obj = copy.deepcopy(await self.get())
+        count, generation = fields.dig(obj, "spec", "replicas"), fields.dig(obj, "metadata", "generation")
+        counted = ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
+        obj["status"] = {**dict.fromkeys(counted, count), "observedGeneration": generation}
+        self.served.kube.store.put(self.served.kube.kinds.by_path[("apps", "v1", "deployments")], obj)
 
     def later(self, seconds: float) -> None:
         """Let the world's time pass."""

@@ -27,7 +27,6 @@ from agent.changes.records import Approval, Proposal
 from agent.changes.states import TRANSITIONS, NotAllowed
 from agent.changes.undoing import propose_undo
 from tests.changes.bench import WEB, Bench, on_world, small
-from tools import fields
 from tools.changes import PLAN_ANNOTATION
 from tools.errors import PlumblineError
 from tools.types import JsonObject, Principal, digest_of
@@ -139,12 +138,7 @@ class Machine:
         return None
 
     async def _settle(self) -> None:
-        """The controllers catch up."""
-        obj = copy.deepcopy(await self.bench.get())
-        count, generation = fields.dig(obj, "spec", "replicas"), fields.dig(obj, "metadata", "generation")
-        counted = ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
-        obj["status"] = {**dict.fromkeys(counted, count), "observedGeneration": generation}
-        self.bench.served.kube.store.put(self.bench.served.kube.kinds.by_path[("apps", "v1", "deployments")], obj)
+        await self.bench.settle()
 
     async def _revoke(self) -> None:
         if (row := self.some()) and self.random.random() < 0.3:

@@ -29,19 +29,11 @@ async def _undo(bench: Bench, row: Proposal) -> Proposal:
     return await bench.previewed(propose_undo(bench.engine.ledger, row.id, author="ada", at=bench.world.clock.now))
 
 
-def _settled(bench: Bench, obj: JsonObject) -> None:
-    """The controllers have caught up."""
-    count = fields.dig(obj, "spec", "replicas")
-    counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), count)
-    obj["status"] = {**counts, "observedGeneration": fields.dig(obj, "metadata", "generation")}
-    bench.served.kube.store.put(bench.served.kube.kinds.by_path[("apps", "v1", "deployments")], obj)
-
-
 async def test_an_undo_that_takes_pods_away_is_risky_though_its_change_was_not(tmp_path: Path) -> None:
     async with on_world(small(), tmp_path) as bench:
         done = await _applied(bench, "scale", WEB, {"replicas": 5})
         assert (done.state, done.tier) == ("applied", "A")
-        _settled(bench, copy.deepcopy(await bench.get()))
+        await bench.settle()
         back = await _undo(bench, done)
         assert (back.state, back.tier) == ("awaiting approval", "B")
 
@@ -49,14 +41,14 @@ async def test_an_undo_that_takes_pods_away_is_risky_though_its_change_was_not(t
 async def test_an_undo_that_gives_pods_back_is_as_risky_as_its_change(tmp_path: Path) -> None:
     async with on_world(small(), tmp_path) as bench:
         done = await _applied(bench, "scale", WEB, {"replicas": 3})
-        _settled(bench, copy.deepcopy(await bench.get()))
+        await bench.settle()
         assert (done.tier, (await _undo(bench, done)).tier) == ("B", "B")
 
 
 async def test_who_owns_the_object_by_now_is_not_undone(tmp_path: Path) -> None:
     async with on_world(small(), tmp_path) as bench:
         done = await _applied(bench, "scale", WEB, {"replicas": 5})
-        _settled(bench, copy.deepcopy(await bench.get()))
+        await bench.settle()
         aim: JsonObject = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
         spec: JsonObject = {"scaleTargetRef": aim, "minReplicas": 1, "maxReplicas": 9}
         hpa = thing("autoscaling/v2", "HorizontalPodAutoscaler", "web", "default", spec=spec)

@@ -22,9 +22,9 @@ class Args(targets.Target):
 
 
 def _refusal(args: Args, obj: JsonObject) -> str:
-    held = jobs.relabel_refusal(obj, args.ref, "priority")
-    queue = fields.strings(obj, "metadata", "labels").get(jobs.QUEUE_LABEL)
-    return held if queue or jobs.is_done(obj) else f"{args.ref} waits in no Kueue queue"
+    if not jobs.is_done(obj) and not fields.strings(obj, "metadata", "labels").get(jobs.QUEUE_LABEL):
+        return f"{args.ref} waits in no Kueue queue"
+    return jobs.relabel_refusal(obj, args.ref, "priority")
 
 
 CHANGE = ChangeSpec(
