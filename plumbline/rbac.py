@@ -7,7 +7,7 @@ import asyncio
 import re
 
 import agent.rbac as made
-from agent import identity
+from agent import admission, identity
 from plumbline.cli import FAILED
 from plumbline.outcome import put
 from plumbline.targets import open_target, settings_of
@@ -26,8 +26,8 @@ def show(arguments: argparse.Namespace) -> int:
     parts: dict[str, list[JsonObject]] = {
         "reader": [made.reader_role()],
         "applier": [made.applier_role()],
-        "policy": made.admission(user),
-        "all": [*made.roles(config_map=settings_of(arguments).changes.stop_configmap), *made.admission(user)],
+        "policy": admission.policies(user),
+        "all": [*made.roles(config_map=settings_of(arguments).changes.stop_configmap), *admission.policies(user)],
     }
     put("---\n".join(written(one) for one in parts[arguments.what]))
     return 0

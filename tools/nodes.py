@@ -23,13 +23,13 @@ UNSCHEDULABLE: Path = ("spec", "unschedulable")
 UPGRADE = "nvidia.com/gpu-driver-upgrade-state"
 MIG_STATE = "nvidia.com/mig.config.state"
 GUARDS: tuple[Path, ...] = (UNSCHEDULABLE, (*LABELS, UPGRADE), (*LABELS, MIG_STATE))
-_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
 def refusal(obj: JsonObject, target: targets.NodeTarget) -> str:
     """Why a node is left to others for now, in one line; "" where it is not."""
     labels = fields.strings(obj, *LABELS)
-    if any(key in labels for key in _CONTROL_PLANE):
+    if any(key in labels for key in CONTROL_PLANE):
         return f"{target.ref} belongs to the control plane"
     if labels.get(UPGRADE, "upgrade-done") not in ("upgrade-done", ""):
         return f"the GPU operator upgrades the driver of {target.ref}"

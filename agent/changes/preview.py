@@ -97,7 +97,7 @@ async def _plan(engine: Engine, row: Proposal, at: float, requester: str) -> Pla
     """The plan of a draft. Raises Unfit, PortError, NotNow."""
     stopped = await engine.brakes.stopped(row.target, at)
     if stopped:
-        raise Unfit(stopped)
+        raise NotNow(f"{row.target} cannot be previewed now: {stopped}", hint="it stays a draft")
     for _ in range(TRIES):
         obj = await _read(engine, row)
         try:
@@ -113,7 +113,8 @@ async def _read(engine: Engine, row: Proposal) -> JsonObject:
     except (NotFound, NotServed):
         raise Unfit(f"{row.target} is not there any more") from None
     except Denied as error:
-        raise Unfit(f"{row.target} cannot be read back with the applier's credentials: {one_line(error)}") from None
+        said = f"{row.target} cannot be read back with the applier's credentials: {one_line(error)}"
+        raise NotNow(said, hint="plumbline rbac print applier shows what they need; it stays a draft") from None
     if row.target.uid and fields.text(obj, "metadata", "uid") != row.target.uid:
         raise Unfit(f"{row.target} was deleted and made again since it was proposed")
     return obj

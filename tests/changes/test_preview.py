@@ -60,15 +60,16 @@ async def test_readers_credentials_leave_the_draft_and_name_the_appliers(tmp_pat
         assert bench.engine.proposal(draft.id).state == "draft"
 
 
-async def test_what_cannot_be_read_back_is_refused(tmp_path: Path) -> None:
+async def test_what_cannot_be_read_back_stays_a_draft(tmp_path: Path) -> None:
     def alter(world: World) -> None:
         blind: JsonObject = {"verbs": ["*"], "apiGroups": [""], "resources": ["*"]}
         world.access = _may(blind)
 
     async with on_world(small(), tmp_path, alter=alter) as bench:
-        state, note = await _previewed(bench)
-        assert state == "refused"
-        assert "cannot be read back" in note
+        draft = bench.draft("scale", WEB, {"replicas": 5})
+        with pytest.raises(NotNow, match="cannot be read back"):
+            await bench.previewed(draft)
+        assert bench.engine.proposal(draft.id).state == "draft"
 
 
 def _owned(world: World) -> None:

@@ -24,7 +24,7 @@ from agent.changes.engine import Engine
 from agent.changes.plans import read
 from agent.changes.preview import preview
 from agent.changes.records import Approval, Proposal
-from agent.changes.states import TRANSITIONS, NotAllowed
+from agent.changes.states import OPEN, TRANSITIONS, NotAllowed
 from agent.changes.undoing import propose_undo
 from tests.changes.bench import WEB, Bench, on_world, small
 from tools.changes import PLAN_ANNOTATION
@@ -34,7 +34,7 @@ from tools.types import JsonObject, Principal, digest_of
 PEOPLE = ("ada", "grace", "alan")
 ACTIONS = (
     *("forward",) * 3, "settle", "draft", "preview", "approve", "approve", "revoke", "reject", "wait", "apply", "crash",
-    "work", "foreign", "stop", "go", "undo", "expire",
+    *("go",) * 3, "work", "foreign", "stop", "undo", "expire",
 )  # fmt: skip
 
 
@@ -67,8 +67,8 @@ class Machine:
         return self.engine.ledger.page(limit=200)
 
     def some(self) -> Proposal | None:
-        """One of the newest proposals."""
-        rows = self.rows()[:4]
+        """One of the newest proposals, or the one that holds the object."""
+        rows = [row for index, row in enumerate(self.rows()) if index < 4 or row.state in OPEN]
         return self.random.choice(rows) if rows else None
 
     def _judge(self, body: JsonObject) -> None:
@@ -122,10 +122,10 @@ class Machine:
                 self.engine.ledger.approve(row, given, needed=1)
 
     async def _forward(self) -> None:
-        """What people would do next with the newest proposal."""
+        """What people would do next with the proposal that holds the object, or else the newest."""
         if not (rows := self.rows()):
             return await self._draft()
-        row, at = rows[0], self.bench.world.clock.now
+        row, at = next((row for row in rows if row.state in OPEN), rows[0]), self.bench.world.clock.now
         if row.state in ("draft", "previewed"):
             await preview(self.engine, row.id, requester="ada")
         elif row.state == "awaiting approval":

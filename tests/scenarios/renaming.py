@@ -128,12 +128,13 @@ def tuple_of(names: Names, key: tuple[str, str, str]) -> tuple[str, str, str]:
 
 
 def renamed_scenario(scenario: Scenario, names: Names) -> Scenario:
-    """The same question and expectation under new names."""
+    """The same question and expectation under new names; without its change, as reactions know the old ones."""
     expect = scenario.expect
     return scenario.model_copy(
         update={
             "question": names.text(scenario.question),
             "namespace": names.text(scenario.namespace),
+            "change": None,
             "expect": Expectation.model_validate(
                 expect.model_dump()
                 | {"subject": names.text(expect.subject), "missing": tuple(map(names.text, expect.missing))}

@@ -48,6 +48,17 @@ SEQS: JsonObject = {"max_num_seqs": 128}
 MET: JsonObject = {"metric": "vllm:num_requests_waiting", "per_replica": 5}
 QUOTA_ARGS: JsonObject = {"flavor": "h100", "resource": "nvidia.com/gpu", "quota": "20"}
 MORNING = "2026-05-12T08:00:00Z"
+SECRET: JsonObject = {"name": "K", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+OTHER_PROGRAMS: tuple[tuple[JsonObject, str], ...] = (
+    ({"image": "elsewhere.example.com/serving/vllm-openai:v0.17.0"}, "an image from elsewhere in container vllm"),
+    ({"securityContext": {"privileged": True}}, "another securityContext"),
+    ({"command": ["/bin/sh"]}, "another program"),
+    ({"env": [SECRET]}, "a variable from another source"),
+)
+ADMIN: JsonObject = {
+    "metadata": {},
+    "spec": {"containers": [VLLM], "restartPolicy": "Always", "serviceAccountName": "admin"},
+}
 REFERRED: JsonObject = {"name": "SEQS", "value": "256"}
 TAKEN: tuple[Case, ...] = (
     Case("scale", at("Deployment", replicas=5), deployment()),
@@ -107,7 +118,7 @@ TAKEN: tuple[Case, ...] = (
     Case("restart", at("InferenceService"), kserve(annotations={"x": "y"})),
     Case("rollback", at("Deployment", revision=2), revised(template(), OLD_TEMPLATE)),
     Case("rollback", at("Deployment", revision=2), revised(OLD_TEMPLATE, template())),
-    Case("rollback", at("Deployment", revision=2), revised(template(VLLM, PROXY), template())),
+    Case("rollback", at("Deployment", revision=2), revised(template(VLLM, PROXY), template(container(args=[]), PROXY))),
     Case("rollback", at("Deployment", revision=2), revised(template(), template(container(args=None)), replicas=None)),
     Case("rollback", at("Deployment", revision=2), revised(template(annotations={"a": "1"}), template(annotations={}))),
     Case("cordon", at("Node"), node()),
@@ -262,6 +273,10 @@ REFUSED: tuple[tuple[Case, str], ...] = (
     (Case("rollback", at("Deployment", revision=2), deployment()), "were not read"),
     (Case("rollback", at("Deployment", revision=3), revised(template(), OLD_TEMPLATE)), "already"),
     (Case("rollback", at("Deployment", revision=1), revised(template(), OLD_TEMPLATE)), "no revision 1"),
+    (Case("rollback", at("Deployment", revision=2), revised(template(VLLM, PROXY), template())), "other containers"),
+    *((Case("rollback", at("Deployment", revision=2), revised(template(), template(container(**more)))), said)
+      for more, said in OTHER_PROGRAMS),
+    (Case("rollback", at("Deployment", revision=2), revised(template(), ADMIN)), "another serviceAccountName"),
     (Case("rollback", at("Deployment", revision=2), revised(template(), OLD_TEMPLATE, paused=True)), "paused"),
     (Case("rollback", at("Deployment", revision=2), revised(template(), template())), "already has"),
     (Case("cordon", at("Node"), node(unschedulable=True)), "already has"),

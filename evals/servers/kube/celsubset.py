@@ -329,6 +329,12 @@ def _whole(value: Value) -> Value:
         raise CelFailure(f"cannot convert {value!r} to int") from None
 
 
+def _found(pattern: str, text: str) -> Value:
+    """The first match, "" without one, as the regular expression library of Kubernetes has it."""
+    match = re.search(pattern, text)
+    return match[0] if match else ""
+
+
 _FUNCTIONS: Mapping[str, Callable[[list[Value]], Value]] = {
     "size": lambda values: _size(values[0]),
     "string": lambda values: values[0] if isinstance(values[0], str) else str(values[0]),
@@ -341,6 +347,7 @@ _METHODS: Mapping[str, Callable[[Value, list[Value]], Value]] = {
     "endsWith": lambda value, given: _text(value).endswith(_text(given[0])),
     "contains": lambda value, given: _text(given[0]) in _text(value),
     "matches": lambda value, given: re.search(_text(given[0]), _text(value)) is not None,
+    "find": lambda value, given: _found(_text(given[0]), _text(value)),
     "orValue": lambda value, given: given[0] if value is None else value,
     "hasValue": lambda value, _: value is not None,
     "lowerAscii": lambda value, _: _text(value).lower(),
