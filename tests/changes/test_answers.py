@@ -155,12 +155,14 @@ async def test_a_preview_with_credentials_that_may_not_write_names_the_applier(t
         assert bench.engine.proposal(draft.id).state == "draft"
 
 
-async def test_what_cannot_be_read_back_is_refused(tmp_path: Path) -> None:
+async def test_what_cannot_be_read_back_stays_a_draft(tmp_path: Path) -> None:
     async with on_world(small(), tmp_path) as bench:
 
         async def hidden(*_: object) -> JsonObject:
             raise Denied("deployments.apps is forbidden")
 
         bench.engine.writer.get = hidden  # type: ignore[method-assign,assignment]
-        row = await bench.previewed(bench.draft("scale", WEB, {"replicas": 5}))
-        assert (row.state, "cannot be read back" in row.note) == ("refused", True)
+        row = bench.draft("scale", WEB, {"replicas": 5})
+        with pytest.raises(NotNow, match="cannot be read back.*rbac print applier"):
+            await bench.previewed(row)
+        assert bench.engine.proposal(row.id).state == "draft"
