@@ -163,6 +163,6 @@ async def test_what_cannot_be_read_back_stays_a_draft(tmp_path: Path) -> None:
 
         bench.engine.writer.get = hidden  # type: ignore[method-assign,assignment]
         row = bench.draft("scale", WEB, {"replicas": 5})
-        with pytest.raises(NotNow, match="cannot be read back.*rbac print applier"):
+        with pytest.raises(NotNow, match=r"cannot be read back.*rbac print applier"):
             await bench.previewed(row)
         assert bench.engine.proposal(row.id).state == "draft"
