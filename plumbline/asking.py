@@ -9,20 +9,25 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 
 from agent import commands, diagnosers, telemetry
 from agent.app import App, Target
+from agent.changes.adopting import adopted
 from agent.events import Answered, Asked, Cancelled, Event, Failed
 from agent.identity import check_mode
+from agent.principal import cluster_uid
 from agent.render import contract, markdown, terminal
 from agent.render.answer import answer
 from agent.render.document import Document, clean
 from agent.session import Session
 from agent.settings import Settings
+from agent.store.ledger import open_ledger
 from agent.store.sqlite import SqliteStore
 from agent.telemetry import Telemetry
 from agent.types import Diagnosis, Family, Severity
+from plumbline import beside
 from plumbline.cli import FAILED, FOUND, INTERRUPTED, SEVERITIES, USAGE, program, typed
 from plumbline.outcome import put, say
 from plumbline.progress import Progress
@@ -88,14 +93,14 @@ def _told(arguments: argparse.Namespace, settings: Settings, outcome: commands.O
 def diagnose(arguments: argparse.Namespace) -> int:
     """Judge every cause of the families."""
     families: tuple[Family, ...] = tuple(arguments.family or ("gpu", "drift"))
-    arguments.session = arguments.resume = arguments.go_on = None
+    arguments.session = arguments.resume = arguments.go_on = arguments.with_applier = None
     return _run(arguments, "", families)
 
 
 def demo(arguments: argparse.Namespace) -> int:
     """A whole answer on an embedded world, and what to try next."""
     absent = ("kubeconfig", "context", "as_user", "as_groups", "request_timeout", "prometheus", "namespace")
-    for name in (*absent, "model", "base_url"):
+    for name in (*absent, "model", "base_url", "with_applier"):
         setattr(arguments, name, None)
     arguments.reasoner, arguments.no_diagnosers = "playbook", False
     arguments.world, arguments.anchor, arguments.at, arguments.since = DEMO_WORLD, "world", None, None
@@ -132,7 +137,10 @@ async def _whole(
 ) -> int:
     at = moment(arguments.at, "--at") if arguments.at else None
     window = duration(arguments.since, "--since") if arguments.since else None
-    async with open_target(arguments, settings) as opened:
+    async with AsyncExitStack() as stack:
+        if arguments.with_applier:  # before the process gives up starting others
+            await stack.enter_async_context(beside.applier(arguments, progress.note))
+        opened = await stack.enter_async_context(open_target(arguments, settings))
         lock_down(settings, *opened.urls, *model_urls(settings), *reporting_urls())
         if not arguments.world:  # a world is ours: nothing in it can be harmed
             await _check(opened, arguments, progress)
@@ -160,7 +168,25 @@ async def _whole(
             if isinstance(last, Asked):
                 last = await _choose(session, last, progress)
             progress.close()
-            return _end(arguments, app, session, last)
+            code = _end(arguments, app, session, last)
+            if arguments.with_applier and isinstance(last, Answered):
+                await _previews(app, last.diagnosis.drafts)
+            return code
+
+
+async def _previews(app: App, drafts: Sequence[str]) -> None:
+    """Hand what was proposed to the applier beside us, and say what became of it."""
+    ledger = open_ledger(app.settings.state_dir, app.settings.changes.store)
+    try:
+        cluster = await cluster_uid(app.target.kube)
+        for name in drafts:
+            if (draft := app.store.draft_by_id(name)) is not None:
+                adopted(ledger, draft, cluster=cluster)
+        for row in await beside.follow(ledger, drafts):
+            say(f"proposal {row.id}: {row.state}{f' ({row.note})' if row.note else ''}")
+            say(f"look at it with: {program()} proposals show {row.id}")
+    finally:
+        ledger.close()
 
 
 def _newest(arguments: argparse.Namespace, app: App) -> str | None:

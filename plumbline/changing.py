@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -20,9 +19,6 @@ from pydantic import JsonValue
 
 from agent.app import Target
 from agent.changes import adopting
-from agent.changes.applier import Round, watch
-from agent.changes.applier import work as one_round
-from agent.changes.applying import apply as apply_plan
 from agent.changes.approving import may_approve
 from agent.changes.drafting import prose
 from agent.changes.engine import Engine
@@ -138,7 +134,7 @@ async def open_desk(arguments: argparse.Namespace) -> AsyncIterator[Desk]:
 
 
 @asynccontextmanager
-async def _engine(desk: Desk) -> AsyncIterator[tuple[Engine, Target]]:
+async def applier_engine(desk: Desk) -> AsyncIterator[tuple[Engine, Target]]:
     """An engine with the credentials of the flags, which are the applier's own."""
     arguments, settings = desk.arguments, desk.settings
     async with open_target(arguments, settings) as target, await connect_writer(_login(desk)) as writer:
@@ -179,7 +175,7 @@ async def _person(desk: Desk, row: Proposal | None = None) -> AsyncIterator[tupl
         yield await establish(target.kube), await target.kube.server_time()
 
 
-def _run(work: Awaitable[int]) -> int:
+def running(work: Awaitable[int]) -> int:
     async def run() -> int:
         return await work
 
@@ -206,7 +202,7 @@ def show_all(arguments: argparse.Namespace) -> int:
             desk.put(listing(rows[:MAX_SHOWN]), {"kind": "ProposalList", "items": [*items]})
             return 0
 
-    return _run(work())
+    return running(work())
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -217,7 +213,7 @@ def show(arguments: argparse.Namespace) -> int:
             desk.tell(desk.find(arguments.id))
             return 0
 
-    return _run(work())
+    return running(work())
 
 
 def new(arguments: argparse.Namespace) -> int:
@@ -236,7 +232,7 @@ def new(arguments: argparse.Namespace) -> int:
             )
             return desk.tell(made)
 
-    return _run(work())
+    return running(work())
 
 
 def _value(text: str) -> str | int | float | bool:
@@ -281,7 +277,7 @@ def approve(arguments: argparse.Namespace) -> int:
                 say(ADVISORY)
             return desk.tell(row)
 
-    return _run(work())
+    return running(work())
 
 
 def _audit(desk: Desk, kind: str, row: Proposal, actor: str, at: float) -> None:
@@ -302,7 +298,7 @@ def _decided(arguments: argparse.Namespace, move: Move) -> int:
             desk.tell(row)
             return 0
 
-    return _run(work())
+    return running(work())
 
 
 def reject(arguments: argparse.Namespace) -> int:
@@ -318,31 +314,20 @@ def revoke(arguments: argparse.Namespace) -> int:
 # --- doing -------------------------------------------------------------------------------------------------------
 
 
-def _done(arguments: argparse.Namespace, step: Callable[[Engine, Proposal, str], Awaitable[Proposal]]) -> int:
+def doing(arguments: argparse.Namespace, step: Callable[[Engine, Proposal, str], Awaitable[Proposal]]) -> int:
     async def work() -> int:
         async with open_desk(arguments) as desk:
             row = desk.find(arguments.id)
-            async with _engine(desk) as (engine, target):
+            async with applier_engine(desk) as (engine, target):
                 who = (await establish(target.kube)).user
                 return desk.tell(await step(engine, row, who))
 
-    return _run(work())
+    return running(work())
 
 
 def preview(arguments: argparse.Namespace) -> int:
     """Make the plan of a draft, by the server's own dry run, and submit it for approval."""
-    return _done(arguments, lambda engine, row, who: preview_plan(engine, row.id, requester=who))
-
-
-def apply(arguments: argparse.Namespace) -> int:
-    """Apply one approved proposal, or every one that is, until told to stop."""
-    if arguments.watch and arguments.id:
-        raise SettingsError("--watch applies whatever is approved", hint="leave the id out, or --watch")
-    if arguments.watch:
-        return _watching(arguments)
-    if not arguments.id:
-        raise SettingsError("which proposal?", hint=f"{program()} apply ID, or {program()} apply --watch")
-    return _done(arguments, lambda engine, row, _who: apply_plan(engine, row.id))
+    return doing(arguments, lambda engine, row, who: preview_plan(engine, row.id, requester=who))
 
 
 def verify(arguments: argparse.Namespace) -> int:
@@ -352,14 +337,14 @@ def verify(arguments: argparse.Namespace) -> int:
         async with open_desk(arguments) as desk:
             found: list[Check] = []
             row = desk.find(arguments.id)
-            async with _engine(desk) as (engine, _):
+            async with applier_engine(desk) as (engine, _):
                 row = await verify_plan(engine, row.id, heard=found.extend)
             told: list[JsonValue] = [{"status": one.status, "text": one.text} for one in found]
             body: JsonObject = {"kind": "Verification", "proposal": row.id, "state": row.state, "checks": told}
             desk.put(checked(row, [(one.status, one.text) for one in found]), body)
             return _code(row)
 
-    return _run(work())
+    return running(work())
 
 
 def undo(arguments: argparse.Namespace) -> int:
@@ -370,28 +355,4 @@ def undo(arguments: argparse.Namespace) -> int:
         draft = propose_undo(engine.ledger, row.id, author=who, at=at)
         return await preview_plan(engine, draft.id, requester=who) if draft.state in ("draft", "previewed") else draft
 
-    return _done(arguments, step)
-
-
-def _heard(done: Round) -> None:
-    """What a round did, one line each."""
-    for row in done.moved.values():
-        put(f"{row.id} {row.change} {row.target}: {row.state}{f' ({row.note})' if row.note else ''}\n")
-    for name, why in done.waiting.items():
-        say(why if name in why else f"{name}: {why}")
-
-
-def _watching(arguments: argparse.Namespace) -> int:
-    async def work() -> int:
-        async with open_desk(arguments) as desk, _engine(desk) as (engine, _):
-            stop = asyncio.Event()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            say(f"applier {engine.name} watches {engine.writer.address}")
-            if arguments.once:
-                _heard(await one_round(engine))
-            else:
-                await watch(engine, stop=stop, heard=_heard)
-            return 0
-
-    return _run(work())
+    return doing(arguments, step)

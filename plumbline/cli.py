@@ -105,6 +105,11 @@ def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         _model_flags(command)
     for command in (ask, diagnose, demo):
         _answer_flags(command)
+    ask.add_argument_group("changes").add_argument(
+        "--with-applier",
+        metavar="KUBECONFIG",
+        help="start an applier with these credentials beside this command: it previews what is proposed",
+    )
     ask.set_defaults(module="plumbline.asking", function="ask")
     diagnose.set_defaults(module="plumbline.asking", function="diagnose")
     demo.set_defaults(module="plumbline.asking", function="demo")

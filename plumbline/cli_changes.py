@@ -38,7 +38,10 @@ def add_changes(commands: Commands) -> None:
     applier.add_argument("id", nargs="?")
     applier.add_argument("--watch", action="store_true", help="apply what is approved, and verify it, until stopped")
     applier.add_argument("--once", action="store_true", help="with --watch: one round")
+    applier.add_argument("--every", metavar="DURATION", help="with --watch: time between rounds (default: 10s)")
+    applier.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # ends when its stdin does
     _changing(applier, "apply")
+    applier.set_defaults(module="plumbline.applier")
 
 
 def add_rbac(commands: Commands) -> None:
@@ -90,7 +93,7 @@ def _doing(verbs: Commands) -> None:
     one = verbs.add_parser("apply", help="apply one that is approved, with the applier's credentials")
     one.add_argument("id")
     _changing(one, "apply")
-    one.set_defaults(watch=False, once=False)
+    one.set_defaults(module="plumbline.applier", watch=False)
 
 
 def _deciding(verbs: Commands) -> None:

@@ -10,9 +10,9 @@ from tools.errors import Refused, UnknownName, UserError
 from tools.types import JsonObject, digest_of
 
 
-def adopted(ledger: Ledger, draft: DraftRow) -> Proposal:
-    """The draft of a run, kept as a proposal. Raises as `as_proposal` does."""
-    return ledger.add(as_proposal(draft), actor=draft.author)
+def adopted(ledger: Ledger, draft: DraftRow, *, cluster: str = "") -> Proposal:
+    """The draft of a run, kept as a proposal, for one cluster where its uid is given. Raises as `as_proposal` does."""
+    return ledger.add(as_proposal(draft).model_copy(update={"cluster": cluster}), actor=draft.author)
 
 
 def as_proposal(draft: DraftRow) -> Proposal:

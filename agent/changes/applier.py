@@ -1,7 +1,8 @@
-"""The applying process: takes up what a crash left, applies what is approved, watches what was applied. No more.
+"""The applying process: takes up what a crash left, previews drafts of its cluster, applies what is approved, verifies.
 
-Rules: a claim of somebody else is left alone while it lives; one round does a bounded number of things, and one that
-fails leaves the others alone; where the store or the audit log cannot be written, the process stops.
+Rules: a claim of somebody else is left alone while it lives; a draft that names no cluster, or was written long ago, is
+left to people; one round does a bounded number of things, and one that fails leaves the others alone; where the store
+or the audit log cannot be written, the process stops.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from functools import partial
 
 from agent.changes.applying import apply, look_again, resume, settle
 from agent.changes.engine import Engine, NotNow, one_line
-from agent.changes.ledger import Raced
+from agent.changes.ledger import Held, Raced
 from agent.changes.plans import BadPlan, read
+from agent.changes.preview import preview
 from agent.changes.records import Proposal
 from agent.changes.states import State
 from agent.changes.verifying import verify
@@ -27,6 +29,8 @@ PAGES = 40
 """Pages of each kind that one round looks at."""
 INTERVAL = 10.0
 """Seconds between rounds."""
+DRAFT_AGE = 3600.0
+"""Seconds after which a draft is not previewed unasked: what it was made from has moved on."""
 
 
 @dataclass(slots=True)
@@ -67,12 +71,17 @@ async def work(engine: Engine) -> Round:
     done = Round()
     at = await engine.writer.server_time()
     engine.ledger.put(f"applier/{engine.name}", {"alive": at}, at=at)  # a store that cannot be written stops the round
-    every = partial(_every, engine, await engine.writer.cluster_uid())
+    cluster = await engine.writer.cluster_uid()
+    every = partial(_every, engine, cluster)
     for row in every("previewed", "awaiting approval", "approved"):
         if row.expires is not None and at >= row.expires:
             await _try(done, row, lambda row=row: _expire(engine, row, at))  # type: ignore[misc]
     for row in every("claimed", "applying", "unknown"):
         await _try(done, row, lambda row=row: recover(engine, row))  # type: ignore[misc]
+    for row in every("draft", "previewed"):
+        if row.cluster == cluster and row.id not in done.moved and at - row.at < DRAFT_AGE:
+            asker = row.asker or row.author
+            await _try(done, row, lambda row=row, asker=asker: preview(engine, row.id, requester=asker))  # type: ignore[misc]
     for row in every("approved"):
         if row.id not in done.waiting:
             await _try(done, row, lambda row=row: apply(engine, row.id))  # type: ignore[misc]
@@ -101,7 +110,7 @@ async def _try(done: Round, row: Proposal, step: Callable[[], Awaitable[Proposal
         after = await step()
     except Raced:
         return  # another applier has it
-    except (NotNow, PortError, BadPlan) as error:
+    except (NotNow, PortError, BadPlan, Held) as error:
         done.waiting[row.id] = one_line(error)
         return
     if after.version != row.version:

@@ -98,6 +98,8 @@ async def _plan(engine: Engine, row: Proposal, at: float, requester: str) -> Pla
     stopped = await engine.brakes.stopped(row.target, at)
     if stopped:
         raise NotNow(f"{row.target} cannot be previewed now: {stopped}", hint="it stays a draft")
+    if row.cluster and row.cluster != await engine.writer.cluster_uid():
+        raise NotNow(f"{row.target} was proposed for another cluster", hint="preview it there; it stays a draft")
     for _ in range(TRIES):
         obj = await _read(engine, row)
         try:

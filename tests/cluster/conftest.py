@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from kubernetes.aio import client as api
@@ -37,25 +37,29 @@ class Cluster:
     async def send(
         self, method: str, path: str, *, accept: str = "application/json", body: JsonObject | None = None
     ) -> Answer:
-        """One request below the cluster's base URL, query included."""
+        """One request below the cluster's base URL, query included; a PATCH is a JSON merge patch."""
         status, kind, raw = await send(self.made, method, path, accept=accept, body=body, timeout=TIMEOUT)
         return Answer(status, kind, json.loads(raw) if "json" in kind else {})
 
 
-@asynccontextmanager
-async def _played() -> AsyncIterator[api.ApiClient]:
+@pytest.fixture
+async def cluster_config(tmp_path: Path) -> AsyncIterator[str]:
+    """The kubeconfig of the cluster under test."""
+    if path := os.environ.get("PLUMBLINE_TEST_KUBECONFIG", ""):
+        yield path
+        return
     server = KubeServer(world("cluster"))
     await server.start()
     try:
-        async with connect(server) as made:
-            yield made
+        config = tmp_path / "kubeconfig"
+        config.write_text(json.dumps(server.kubeconfig()))
+        yield str(config)
     finally:
         await server.stop()
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
+async def cluster(cluster_config: str) -> AsyncIterator[Cluster]:
     """The cluster under test."""
-    path = os.environ.get("PLUMBLINE_TEST_KUBECONFIG", "")
-    async with connect(path) if path else _played() as made:
+    async with connect(cluster_config) as made:
         yield Cluster(made)

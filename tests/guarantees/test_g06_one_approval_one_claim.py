@@ -1,6 +1,6 @@
 """G6, the store's part: however many approve and claim a proposal at once, it is approved once and claimed once.
 
-Size: 16 processes × 10 proposals in `make test` (Postgres: 4 × 10), 16 × 1,000 in `make prove` (Postgres: 8 × 200).
+Size: 16 processes × 10 proposals in `make test` (Postgres: 4 × 10), 16 × 1,000 in `make prove`.
 """
 
 from __future__ import annotations
@@ -39,5 +39,5 @@ def test_in_sqlite_a_thousand_times(tmp_path: Path) -> None:
 
 
 @pytest.mark.prove
-def test_in_postgres_two_hundred_times(tmp_path: Path, postgres: str) -> None:
-    race(tmp_path, postgres, processes=8, trials=200)
+def test_in_postgres_a_thousand_times(tmp_path: Path, postgres: str) -> None:
+    race(tmp_path, postgres, processes=16, trials=1_000)

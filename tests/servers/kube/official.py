@@ -58,8 +58,9 @@ async def dynamic_client(made: api.ApiClient) -> DynamicClient:
 async def send(
     made: api.ApiClient, method: str, path: str, *, accept: str, body: JsonObject | None, timeout: float
 ) -> tuple[int, str, bytes]:
-    """One raw request: (status, content type, body)."""
-    headers = {"Accept": accept, "Content-Type": "application/json"}
+    """One raw request: (status, content type, body). A PATCH is a JSON merge patch."""
+    sent = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    headers = {"Accept": accept, "Content-Type": sent}
     prepared = await made.param_serialize(method, path, header_params=headers, body=body, auth_settings=["BearerToken"])
     response = await made.call_api(*prepared, _request_timeout=timeout)
     raw: bytes = await response.read()  # type: ignore[no-untyped-call]  # the client is untyped here
