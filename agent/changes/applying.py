@@ -8,6 +8,7 @@ that never came is looked up on the object, never guessed.
 from __future__ import annotations
 
 from agent.changes.budget import overspent
+from agent.changes.clock import set_back
 from agent.changes.engine import Engine, NotNow, one_line
 from agent.changes.ledger import Raced
 from agent.changes.patches import touched
@@ -41,8 +42,8 @@ async def apply(engine: Engine, name: str) -> Proposal:
         raise Raced(f"proposal {row.id} is {row.state}, not approved", hint="only an approved plan is applied")
     try:
         at = await engine.writer.server_time()
-        why = await engine.brakes.stopped(row.target, at) or overspent(engine, row.target, at)
-        why = why or await _waits(engine, row, at)
+        why = await set_back(engine, at) or await engine.brakes.stopped(row.target, at)
+        why = why or overspent(engine, row, at) or await _waits(engine, row, at)
     except PortError as error:
         raise NotNow(f"{row.id} cannot be applied now: {one_line(error)}", hint=error.hint) from error
     if row.expires is None or at >= row.expires:
@@ -181,7 +182,7 @@ async def _patch(engine: Engine, row: Proposal, plan: Plan, obj: JsonObject) -> 
     _write_down(engine, row, "intent", at, resourceVersion=_revision(obj), digest=row.digest)
     row = engine.move(row, "write", at=at, lease_until=at + engine.limits.lease)
     try:
-        over = overspent(engine, plan.target, at)
+        over = overspent(engine, row, at)
         at = await engine.writer.server_time()
         stop: Stop | None = ("release", over) if over else await _stop(engine, row, plan, at)
         if stop is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from agent.changes.engine import Engine
-from tools.types import ResourceRef
+from agent.changes.records import Proposal
 
 HOUR = 3600.0
 KEY = "budget"
@@ -17,15 +17,18 @@ MAX_PAGES = 5000
 """A million moves: more than any store holds between two looks."""
 
 
-def overspent(engine: Engine, target: ResourceRef, at: float) -> str:
-    """Why the hour's budget does not hold this write, which has been begun, in one line; "" where it does."""
-    touched = {target.identity}
-    for proposal in _begun(engine, at):
-        row = engine.ledger.get(proposal)
-        if row is not None:
-            touched.add(row.target.identity)
+def overspent(engine: Engine, row: Proposal, at: float) -> str:
+    """Why the hour's budget does not hold the write of a proposal, in one line; "" where it does.
+
+    Undoing is no further step: what it takes back was counted.
+    """
+    this, limits = row.target.identity, engine.limits
+    others = [other for name in _begun(engine, at) if name != row.id and (other := engine.ledger.get(name)) is not None]
+    steps = sum(not other.undoes for other in others if other.target.identity == this)
+    if not row.undoes and steps >= limits.hour_steps:
+        return f"an hour's writes take one object at most {limits.hour_steps} steps on"
+    touched = {this, *(other.target.identity for other in others)}
     namespaces = {identity[2] for identity in touched}
-    limits = engine.limits
     if len(touched) > limits.hour_objects:
         return f"an hour's writes touch at most {limits.hour_objects} objects"
     if len(namespaces) > limits.hour_namespaces:

@@ -49,6 +49,8 @@ class Limits(Frozen):
     """Objects that an hour's writes may touch."""
     hour_namespaces: int = 3
     """Namespaces that an hour's writes may touch; what has none counts as one."""
+    hour_steps: int = 2
+    """Writes of one object within an hour, undos apart: each step is bounded, and so are they together."""
     gpus: float = 64.0
     """GPUs that one plan may take, give back or restart."""
     floors: tuple[Floor, ...] = ()

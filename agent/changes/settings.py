@@ -35,6 +35,8 @@ class ChangeSettings(Frozen):
     """Objects that an hour's writes may touch."""
     hour_namespaces: int = Field(default=3, ge=1)
     """Namespaces that an hour's writes may touch."""
+    hour_steps: int = Field(default=2, ge=1)
+    """Writes of one object within an hour, undos apart."""
     gpus: float = Field(default=64.0, ge=0)
     """GPUs that one plan may reach."""
     floors: tuple[Floor, ...] = ()
@@ -59,6 +61,7 @@ class ChangeSettings(Frozen):
         return Limits(
             expiry=self.expiry,
             hour_objects=self.hour_objects,
+            hour_steps=self.hour_steps,
             hour_namespaces=self.hour_namespaces,
             gpus=self.gpus,
             floors=self.floors,

@@ -261,7 +261,7 @@ class Site:
     policy: str = "policy-1"
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(
-        default_factory=lambda: Limits(hour_objects=10_000, hour_namespaces=10_000, gpus=1_000_000.0)
+        default_factory=lambda: Limits(hour_objects=10_000, hour_namespaces=10_000, hour_steps=10_000, gpus=1_000_000.0)
     )
 
     def quorum(self, row: Proposal, plan: Plan, at: float) -> str:

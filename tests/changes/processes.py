@@ -27,7 +27,7 @@ from tools.kube.writer import connect_writer
 from tools.types import Principal
 
 T = TypeVar("T")
-LOOSE = {"hour_objects": 9999, "expiry": 3600, "approvals": {"C": 1, "D": 1}}
+LOOSE = {"hour_objects": 9999, "hour_steps": 9999, "expiry": 3600, "approvals": {"C": 1, "D": 1}}
 APPROVER = Principal(source="cli", user="grace", established="SelfSubjectReview")
 
 

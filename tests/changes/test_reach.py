@@ -135,6 +135,35 @@ def test_the_budget_counts_what_every_applier_wrote_after_any_restart() -> None:
     assert site.cluster.effective == [first.digest]
 
 
+def test_many_small_steps_are_a_large_one() -> None:
+    """Every step alone is within its bound; an undo takes one back, and is never held up."""
+    site = Site(limits=Limits(hour_steps=2))
+    ref = _ref("s0")
+    for before, after in ((16, 12), (12, 9)):
+        _add(site, ref, before)
+        done = run(apply(site.engine(), _approve(site, _propose(site, ref, after)).id))
+        assert done.state == "applied", done.note
+    _add(site, ref, 9)
+    third = _approve(site, _propose(site, ref, 7))
+    with pytest.raises(NotNow, match="take one object at most 2 steps on"):
+        run(apply(site.engine(), third.id))
+    site.cluster.now += 3_601.0
+    assert run(apply(site.engine(), third.id)).state == "applied"
+
+
+def test_a_clock_set_back_over_a_restart_revives_nothing() -> None:
+    site = Site()
+    for name in ("s0", "s1"):
+        _add(site, _ref(name), 4)
+    first, second = (_approve(site, _propose(site, _ref(name), 5)) for name in ("s0", "s1"))
+    site.cluster.now += 5 * 3_600.0
+    assert run(apply(site.engine("one"), first.id)).state == "expired"
+    site.cluster.now -= 5 * 3_600.0 - 10.0
+    with pytest.raises(NotNow, match="17990 s behind what it has shown before"):
+        run(apply(site.engine("two"), second.id))
+    assert site.cluster.effective == []
+
+
 # --- guards ------------------------------------------------------------------------------------------------------
 
 

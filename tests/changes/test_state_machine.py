@@ -212,7 +212,9 @@ class Machine:
 async def _run(seed: int, steps: int) -> tuple[int, set[str]]:
     """Random steps on one world; returns how many writes took effect and the states that were reached."""
     with tempfile.TemporaryDirectory(prefix="plumbline-machine-") as folder:
-        async with on_world(small(), Path(folder), changes={"hour_objects": 99, "expiry": 14_400}) as bench:
+        async with on_world(
+            small(), Path(folder), changes={"hour_objects": 99, "hour_steps": 99, "expiry": 14_400}
+        ) as bench:
             machine = Machine(bench, seed)
             await machine._draft()
             for _ in range(steps):

@@ -21,6 +21,7 @@ PLACES: dict[str, set[str]] = {
     "tools/credentials.py": {"asyncio.subprocess", "create_subprocess_exec"},
     "tools/lockdown.py": {"ctypes", "execve", "execveat"},
     "tools/redact.py": {"marshal"},
+    "plumbline/beside.py": {"asyncio.subprocess", "create_subprocess_exec"},
     "evals/servers/prom/real.py": {"subprocess"},
     "evals/servers/canned.py": {"multiprocessing", "multiprocessing.connection"},
     "evals/runner.py": {"multiprocessing"},
@@ -30,9 +31,10 @@ PLACES: dict[str, set[str]] = {
 }
 """What may be used where, and why:
 
-credentials: allow-listed plugins, before lockdown · lockdown: the kernel calls that take the power away, and the names
-of those it forbids · redact: marshal.dumps as a digest, never a load · real: the Prometheus a user asks for by
---prometheus-bin · the rest: processes of the eval and bench commands, which run no agent for a user.
+credentials: allow-listed plugins, before lockdown · beside: the applier of --with-applier, before lockdown ·
+lockdown: the kernel calls that take the power away, and the names of those it forbids · redact: marshal.dumps as a
+digest, never a load · real: the Prometheus a user asks for by --prometheus-bin · the rest: processes of the eval and
+bench commands, which run no agent for a user.
 """
 
 MODULES = {
