@@ -177,6 +177,7 @@ async def _person(desk: Desk, row: Proposal | None = None) -> AsyncIterator[tupl
 
 def running(work: Awaitable[int]) -> int:
     """Run a command's work to its exit code."""
+
     async def run() -> int:
         return await work
 
@@ -317,6 +318,7 @@ def revoke(arguments: argparse.Namespace) -> int:
 
 def doing(arguments: argparse.Namespace, step: Callable[[Engine, Proposal, str], Awaitable[Proposal]]) -> int:
     """Take one step of a proposal with the credentials of the flags, show it, and return the exit code."""
+
     async def work() -> int:
         async with open_desk(arguments) as desk:
             row = desk.find(arguments.id)
