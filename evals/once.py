@@ -109,14 +109,20 @@ def _note(heard: Heard, event: Event) -> None:
         heard.failure = event.message
 
 
-async def record(scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1) -> RunRecord:
-    """Run a scenario. Failures of the machine are told apart from failures to answer."""
+async def record(scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1, limit: float = 0.0) -> RunRecord:
+    """Run a scenario, in `limit` seconds where they are given.
+
+    Failures of the machine are told apart from failures to answer.
+    """
     begun = time.perf_counter()
     try:
-        async with asyncio.timeout(MODEL_DEADLINE if engine.asks else DEADLINE):
+        async with asyncio.timeout(limit or (MODEL_DEADLINE if engine.asks else DEADLINE)):
             return await _record(scenario, engine, epoch, begun)
     except Exception as error:  # one broken sample must not lose the others
         ours = isinstance(error, PlumblineError | OSError | TimeoutError) and not isinstance(error, UserError)
+        ours = ours and not (
+            limit and isinstance(error, TimeoutError)
+        )  # a limit that was asked for is the sample's own
         return RunRecord(
             scenario=scenario.name,
             epoch=epoch,
@@ -202,6 +208,6 @@ def grade(scenario: Scenario, done: RunRecord) -> Result:
     return Result(record=done, grades=tuple(grader(scenario, done) for grader in graders.load().values()))
 
 
-async def run(scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1) -> Result:
+async def run(scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1, limit: float = 0.0) -> Result:
     """Record and grade."""
-    return grade(scenario, await record(scenario, engine, epoch=epoch))
+    return grade(scenario, await record(scenario, engine, epoch=epoch, limit=limit))

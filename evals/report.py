@@ -1,22 +1,19 @@
-"""Results as text: a line each and a summary, JSON, JUnit XML.
-
-Rules: a run in which the model could not be used is told apart from a wrong answer and never counts for the model;
-a judge's score stands beside the verdict; nothing here holds a key, a header or the body of evidence.
-"""
+"""Results as text: a line each and a summary, JSON, JUnit XML."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean, median
-from typing import Literal, TypeAlias
+from typing import TextIO
 from xml.sax.saxutils import quoteattr
 
 from evals.engine import Engine
-from evals.types import Result
-from tools.types import Frozen, JsonObject
-
-Verdict: TypeAlias = Literal["pass", "FAIL", "error", "fallback"]
+from evals.items import Item
+from evals.rundir import Sample
+from evals.score import scored
+from evals.stats import wilson
+from tools.types import Frozen
 
 
 class Summary(Frozen):
@@ -33,6 +30,8 @@ class Summary(Frozen):
     """Those of them whose answer, the playbook's, is right."""
     pass_rate: float | None
     """Of the runs that were really answered; None where there is none."""
+    interval: tuple[float, float] | None = None
+    """In which the pass rate lies (Wilson, 95 %)."""
     seconds: float
     median_calls: float | None = None
     """Tool calls of a run, those of the causes included."""
@@ -52,66 +51,47 @@ class Summary(Frozen):
     judge_failures: int = 0
 
 
-def verdict(result: Result) -> Verdict:
-    """pass; FAIL; error for what was not the answer's fault; fallback where the model could not be used."""
-    if result.record.infrastructure:
-        return "error"
-    if result.record.fallback:
-        return "fallback"
-    return "pass" if result.passed else "FAIL"
-
-
-def why(result: Result) -> str:
-    """What is wrong with a result, in one line; "" where nothing is."""
-    record = result.record
-    if record.failure:
-        return record.failure
-    failed = [f"{grade.grader}: {grade.detail}" for grade in result.grades if not grade.passed]
-    return "; ".join([*([record.fallback] if record.fallback else []), *failed])
-
-
-def line(result: Result) -> str:
+def line(item: Item) -> str:
     """One line about one run."""
-    record = result.record
-    name = record.scenario if record.epoch == 1 else f"{record.scenario} #{record.epoch}"
     spent = ""
-    if record.model is not None:
-        spent = f"  {record.model.input:6,} in {record.model.output:5,} out {record.model_calls:2} calls"
-    if record.judged is not None:
-        scores = record.judged
+    if item.model is not None:
+        spent = f"  {item.model.input:6,} in {item.model.output:5,} out {item.model_calls:2} calls"
+    if item.judged is not None:
+        scores = item.judged
         spent += f"  prose {scores.clarity}/{scores.usefulness}" if not scores.failure else "  prose not scored"
-    reason = why(result)
-    return f"{verdict(result):8} {name:36} {record.seconds:5.2f} s{spent}{'  ' + reason if reason else ''}"
+    tried = f"  tried {item.attempts} times" if item.attempts > 1 else ""
+    reason = f"  {item.why}" if item.why else ""
+    return f"{item.verdict:8} {item.sample:36} {item.seconds:5.2f} s{spent}{tried}{reason}"
 
 
-def summarize(done: Sequence[Result], seconds: float) -> Summary:
+def summarize(done: Sequence[Item], seconds: float) -> Summary:
     """All results in numbers."""
-    verdicts = [verdict(result) for result in done]
+    verdicts = [item.verdict for item in done]
     answered = verdicts.count("pass") + verdicts.count("FAIL")
-    records = [result.record for result in done]
-    models = [(record.model, record) for record in records if record.model is not None]
+    models = [(item.model, item) for item in done if item.model is not None]
     tokens = [usage.input for usage, _ in models]
     costs = [usage.cost for usage, _ in models if usage.cost is not None]
-    words = [record.judged for record in records if record.judged is not None]
+    words = [item.judged for item in done if item.judged is not None]
     return Summary(
         runs=len(done),
         passed=verdicts.count("pass"),
         failed=verdicts.count("FAIL"),
         errors=verdicts.count("error"),
         fallbacks=verdicts.count("fallback"),
-        fallbacks_right=sum(result.passed for result, word in zip(done, verdicts, strict=True) if word == "fallback"),
+        fallbacks_right=sum(item.passed for item in done if item.verdict == "fallback"),
         pass_rate=round(verdicts.count("pass") / answered, 4) if answered else None,
+        interval=wilson(verdicts.count("pass"), answered) if answered else None,
         seconds=round(seconds, 3),
-        median_calls=_median([record.calls for record in records if record.diagnosis]),
-        median_model_calls=_median([record.model_calls for _, record in models]),
+        median_calls=_median([item.calls for item in done if item.status]),
+        median_model_calls=_median([item.model_calls for _, item in models]),
         median_tokens_in=_median(tokens),
         max_tokens_in=max(tokens, default=None),
         tokens_in=sum(tokens),
         tokens_out=sum(usage.output for usage, _ in models),
         counted=all(usage.counted for usage, _ in models),
         cost=round(sum(costs), 6) if costs else None,
-        removed=sum(record.removed for record in records),
-        marked=sum(record.marked for record in records),
+        removed=sum(item.removed for item in done),
+        marked=sum(item.marked for item in done),
         clarity=_mean([word.clarity for word in words if word.clarity is not None]),
         usefulness=_mean([word.usefulness for word in words if word.usefulness is not None]),
         judge_failures=sum(bool(word.failure) for word in words),
@@ -126,17 +106,33 @@ def _mean(values: Sequence[int]) -> float | None:
     return round(mean(values), 2) if values else None
 
 
-def as_table(done: Sequence[Result], seconds: float, engine: Engine) -> str:
+def as_table(done: Sequence[Item], seconds: float, engine: Engine) -> str:
     """The last lines of a table."""
     total = summarize(done, seconds)
-    runs = "scenarios" if all(result.record.epoch == 1 for result in done) else "runs"
+    runs = "scenarios" if all(item.epoch == 1 for item in done) else "runs"
     text = f"{total.passed} of {total.runs} {runs} passed in {seconds:.1f} s ({total.runs / seconds:.1f} a second)"
     text += f"; {total.errors} could not be run" if total.errors else ""
     if total.fallbacks:
         text += (
             f"; in {total.fallbacks} the model could not be used, {total.fallbacks_right} of which passed without it"
         )
-    return "\n".join([text, *_model_lines(total, engine)])
+    return "\n".join([text, *_score_lines(done), *_model_lines(total, engine)])
+
+
+def _score_lines(done: Sequence[Item]) -> list[str]:
+    """How right the answers are, and what answering without looking would score."""
+    score = scored(done)
+    lines = [
+        f"right root {score.right} of {score.caused} (recall {_share(score.recall)}), wrongly claimed {score.wrong} "
+        f"(precision {_share(score.precision)}); false alarms {score.alarms} of {score.healthy} healthy"
+    ]
+    if (several := score.several) is not None:
+        lines.append(f"pass@{several.k} {several.some:.3f}, pass^{several.k} {several.all:.3f}")
+    return [*lines, "without looking: " + ", ".join(f"{name} {share:.0%}" for name, share in score.baselines)]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _model_lines(total: Summary, engine: Engine) -> list[str]:
@@ -161,44 +157,30 @@ def _model_lines(total: Summary, engine: Engine) -> list[str]:
     return lines
 
 
-def as_json(done: Sequence[Result], seconds: float, engine: Engine) -> str:
-    """A list of results with their grades and answers, without evidence bodies; `--compare` reads it."""
-    body = {
-        "apiVersion": "plumbline.dev/v1alpha1",
-        "kind": "EvalReport",
+def as_json(samples: Iterable[Sample], seconds: float, engine: Engine, out: TextIO) -> None:
+    """Write a list of results with their grades and answers, without evidence bodies, one at a time."""
+    items: list[Item] = []
+    versions: dict[str, str] = {}
+    out.write('{\n  "apiVersion": "plumbline.dev/v1alpha1",\n  "kind": "EvalReport",\n  "items": [')
+    for sample in samples:
+        answer = sample.result.record.diagnosis
+        versions = versions or sample.result.record.versions
+        body = {**sample.item.model_dump(mode="json"), "diagnosis": answer.model_dump(mode="json") if answer else None}
+        out.write(f"{',' if items else ''}\n{json.dumps(body)}")
+        items.append(sample.item)
+    rest = {
         "engine": engine.model_dump(),
-        "versions": next((r.record.versions for r in done if r.record.versions), {}),
-        "summary": summarize(done, seconds).model_dump(),
-        "items": [_item(result) for result in done],
+        "versions": versions,
+        "summary": summarize(items, seconds).model_dump(),
+        "score": scored(items).model_dump(),
     }
-    return json.dumps(body, indent=2)
+    out.write("\n  ],\n" + json.dumps(rest, indent=2).removeprefix("{\n"))
+    out.write("\n")
 
 
-def _item(result: Result) -> JsonObject:
-    record = result.record
-    return {
-        "scenario": record.scenario,
-        "epoch": record.epoch,
-        "verdict": verdict(result),
-        "passed": result.passed,
-        "seconds": round(record.seconds, 3),
-        "grades": [grade.model_dump() for grade in result.grades],
-        "failure": record.failure,
-        "fallback": record.fallback,
-        "reasoner": record.reasoner,
-        "calls": record.calls,
-        "modelCalls": record.model_calls,
-        "model": record.model.model_dump() if record.model else None,
-        "removed": record.removed,
-        "marked": record.marked,
-        "judged": record.judged.model_dump() if record.judged else None,
-        "diagnosis": record.diagnosis.model_dump(mode="json") if record.diagnosis else None,
-    }
-
-
-def as_junit(done: Sequence[Result], seconds: float, engine: Engine) -> str:
+def as_junit(done: Sequence[Item], seconds: float) -> str:
     """JUnit XML for pipelines. A run on the playbook instead of the model is skipped where its answer was right."""
-    tags = [_tag(result) for result in done]
+    tags = [_tag(item) for item in done]
     head = (
         f'<testsuite name="plumbline" tests="{len(done)}" failures="{tags.count("failure")}" '
         f'errors="{tags.count("error")}" skipped="{tags.count("skipped")}" time="{seconds:.3f}">'
@@ -206,21 +188,19 @@ def as_junit(done: Sequence[Result], seconds: float, engine: Engine) -> str:
     return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *map(_case, done), "</testsuite>"])
 
 
-def _tag(result: Result) -> str:
-    match verdict(result):
+def _tag(item: Item) -> str:
+    match item.verdict:
         case "pass":
             return ""
         case "FAIL":
             return "failure"
-        case "fallback" if result.passed:
+        case "fallback" if item.passed:
             return "skipped"
         case _:
             return "error"
 
 
-def _case(result: Result) -> str:
-    record = result.record
-    name = quoteattr(record.scenario if record.epoch == 1 else f"{record.scenario} #{record.epoch}")
-    head = f'  <testcase classname="scenarios" name={name} time="{record.seconds:.3f}"'
-    tag = _tag(result)
-    return f"{head}><{tag} message={quoteattr(why(result))}/></testcase>" if tag else f"{head}/>"
+def _case(item: Item) -> str:
+    head = f'  <testcase classname="scenarios" name={quoteattr(item.sample)} time="{item.seconds:.3f}"'
+    tag = _tag(item)
+    return f"{head}><{tag} message={quoteattr(item.why)}/></testcase>" if tag else f"{head}/>"

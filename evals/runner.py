@@ -1,69 +1,149 @@
-"""Run scenarios over processes and report. Rules: one result a run, in order, none lost; the playbook's repeat."""
+"""Run scenarios over processes: each sample is kept as it ends, none is run twice, nothing grows with their number.
+
+Rules: what the machine broke is tried again and told apart from wrong answers; a worker that dies loses no other
+sample; the same seed gives the same samples, whatever the number of workers or shards.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
-import sys
-import time
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from typing import TextIO, TypeAlias
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 
 from evals.engine import Engine
-from evals.once import PLAYBOOK, run
-from evals.report import as_json, as_junit, as_table, line
-from evals.scenario import load_all
-from evals.types import Result, Scenario
+from evals.items import Item, item_of
+from evals.once import run
+from evals.rundir import RunDir, Sample
+from evals.types import Grade, Result, RunRecord, Scenario
 
-FORMATS = {"table": as_table, "json": as_json, "junit": as_junit}
-Job: TypeAlias = tuple[Scenario, Engine, int]
-"""A scenario, who answers, and which of several runs it is."""
+ATTEMPTS = 3
+"""How often a sample is tried that the machine breaks."""
+AHEAD = 2
+"""Samples given to each worker at once: enough that none waits, and few to lose."""
 
 
-def _one(job: Job) -> Result:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one sample may take; 0: what a question may take anyway."""
+
+    seconds: float = 0.0
+    calls: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One sample to run."""
+
+    scenario: Scenario
+    engine: Engine
+    number: int
+    """Of the engine within the run."""
+    epoch: int
+    limits: Limits
+
+
+def jobs_of(
+    place: RunDir, scenarios: Sequence[Scenario], limits: Limits, *, shard: tuple[int, int] = (1, 1)
+) -> list[Job]:
+    """Every sample of a run that falls into a shard (number, of how many), in the order of a report."""
+    info = place.info
+    jobs = [
+        Job(scenario, engine, number, epoch, limits)
+        for scenario in scenarios
+        for number, engine in enumerate(info.engines)
+        for epoch in range(1, info.epochs + 1)
+    ]
+    return jobs[shard[0] - 1 :: shard[1]]
+
+
+def kept(place: RunDir, jobs: Sequence[Job]) -> dict[int, Item]:
+    """What has been run already, by number of the job; what the machine broke is to be run again."""
+    there = {(item.scenario, item.engine, item.epoch): item for item in place.items()}
+    found = {n: there.get((job.scenario.name, job.number, job.epoch)) for n, job in enumerate(jobs)}
+    return {n: item for n, item in found.items() if item is not None and item.verdict != "error"}
+
+
+def work(place: RunDir, job: Job) -> Item:
+    """Run one sample, grade it and keep it."""
     done: list[Result] = []
-    scenario, engine, epoch = job
 
     async def once() -> None:
-        done.append(await run(scenario, engine, epoch=epoch))  # asyncio.run would print a whole result in a task's repr
+        done.append(await run(job.scenario, job.engine, epoch=job.epoch, limit=job.limits.seconds))
 
-    asyncio.run(once())
-    return done[0]
+    for _ in range(ATTEMPTS):
+        asyncio.run(once())  # returns nothing: asyncio would print a whole result in a task's repr
+        if not done[-1].record.infrastructure:
+            break
+    result = _limited(done[-1], job.limits)
+    item = item_of(result, job.scenario, engine=job.number, attempts=len(done))
+    place.keep(Sample(item=item, result=result))
+    return item
 
 
-def results(jobs: Sequence[Job], *, workers: int) -> Iterator[Result]:
-    """Results in the order of the jobs; workers are started before anything is served."""
+def _limited(result: Result, limits: Limits) -> Result:
+    """The result with a grade of what it took, where that was limited."""
+    record, model = result.record, result.record.model
+    tokens = model.input + model.output if model is not None else 0
+    over = [
+        f"{took:,} {what}, {limit:,} allowed"
+        for what, took, limit in (("calls", record.calls, limits.calls), ("tokens", tokens, limits.tokens))
+        if limit and took > limit
+    ]
+    if not (limits.calls or limits.tokens) or record.infrastructure:
+        return result
+    said = Grade(grader="limits", passed=not over, detail="; ".join(over))
+    return result.model_copy(update={"grades": (*result.grades, said)})
+
+
+def results(place: RunDir, jobs: Sequence[tuple[int, Job]], *, workers: int) -> Iterator[tuple[int, Item]]:
+    """(number, item) of each job as it ends; workers are started before anything is served."""
     if workers <= 1 or len(jobs) <= 1:
-        yield from map(_one, jobs)
+        yield from ((number, work(place, job)) for number, job in jobs)
         return
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
-        yield from pool.map(_one, jobs, chunksize=1)
+    waiting, lost = deque(jobs), Counter[int]()
+    while waiting:
+        flying: dict[Future[Item], tuple[int, Job]] = {}
+        context = multiprocessing.get_context("forkserver")
+        with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
+            try:
+                yield from _through(pool, place, waiting, flying, workers)
+            except BrokenProcessPool:
+                lost.update(number for number, _ in flying.values())
+                waiting.extendleft(one for one in reversed(flying.values()) if lost[one[0]] < ATTEMPTS)
+                yield from ((n, _lost(place, job)) for n, job in flying.values() if lost[n] >= ATTEMPTS)
 
 
-def main(
-    pattern: str = "*",
-    *,
-    output: str = "table",
-    workers: int | None = None,
-    out: TextIO | None = None,
-    engine: Engine = PLAYBOOK,
-    epochs: int = 1,
-) -> int:
-    """Run and print. Returns 0 when all passed, 1 otherwise, as when no run at all heard the model.
+def _through(
+    pool: ProcessPoolExecutor,
+    place: RunDir,
+    waiting: deque[tuple[int, Job]],
+    flying: dict[Future[Item], tuple[int, Job]],
+    workers: int,
+) -> Iterator[tuple[int, Item]]:
+    """Send job after job through a pool. Raises BrokenProcessPool with the lost ones still flying."""
+    while waiting or flying:
+        while waiting and len(flying) < AHEAD * workers:
+            number, job = waiting[0]
+            flying[pool.submit(work, place, job)] = (number, job)
+            waiting.popleft()
+        ended, _ = wait(flying, return_when=FIRST_COMPLETED)
+        for future in sorted(ended, key=lambda one: flying[one][0]):
+            item = future.result()
+            yield flying.pop(future)[0], item
 
-    Raises UnknownName when nothing matches.
-    """
-    out = out or sys.stdout
-    jobs: list[Job] = [(s, engine, epoch) for s in load_all(pattern) for epoch in range(1, epochs + 1)]
-    begun = time.perf_counter()
-    done: list[Result] = []
-    for result in results(jobs, workers=workers or min(len(jobs), os.cpu_count() or 1)):
-        done.append(result)
-        if output == "table":
-            print(line(result), file=out, flush=True)
-    print(FORMATS[output](done, time.perf_counter() - begun, engine), file=out)
-    unanswered = engine.reasoner == "llm" and all(result.record.fallback for result in done)
-    return 0 if all(result.passed for result in done) and not unanswered else 1
+
+def _lost(place: RunDir, job: Job) -> Item:
+    """The item of a sample whose worker died each time."""
+    record = RunRecord(
+        scenario=job.scenario.name, epoch=job.epoch, reasoner=job.engine.reasoner, diagnosis=None,
+        failure="its worker process ended", infrastructure=True, evidence={}, versions={},
+    )  # fmt: skip
+    result = Result(record=record, grades=())
+    item = item_of(result, job.scenario, engine=job.number, attempts=ATTEMPTS)
+    place.keep(Sample(item=item, result=result))
+    return item

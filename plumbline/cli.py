@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from plumbline.cli_changes import add_changes, add_rbac
+from plumbline.cli_eval import add_eval, spelled_out
 
 FAILED, USAGE, FOUND, INTERRUPTED = 1, 2, 3, 130
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -83,6 +84,7 @@ def parser(prog: str = "plumbline") -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _asking(commands)
     _keeping(commands)
+    add_eval(commands, _model_flags)
     _world(commands)
     return root
 
@@ -172,19 +174,6 @@ def _sessions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _world(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    evaluate = commands.add_parser("eval", help="run the scenarios and grade the answers")
-    evaluate.add_argument("pattern", nargs="?", default="*", help="scenario name or tag, with * and ?")
-    evaluate.add_argument("-o", "--output", choices=("table", "json", "junit"), default="table")
-    _model_flags(evaluate)
-    evaluate.add_argument("--judge", metavar="MODEL", help="a model at the same endpoint scores the prose; no gate")
-    evaluate.add_argument("--epochs", type=int, default=1, metavar="N", help="runs of each scenario (default: 1)")
-    evaluate.add_argument("--compare", nargs="+", metavar="FILE", help="hold stored reports (-o json) side by side")
-    evaluate.add_argument("--workers", type=int, help="processes (default: one a core)")
-    attacks = evaluate.add_argument_group("attacks by text")
-    attacks.add_argument("--injection", action="store_true", help="run the injection suite instead of the scenarios")
-    attacks.add_argument("--sample", type=int, metavar="N", help="cases of it (default: all of the covering design)")
-    attacks.add_argument("--seed", type=int, default=0, metavar="S", help="which cases, in which order (default: 0)")
-    evaluate.set_defaults(module="plumbline.worlds", function="evaluate")
     world = commands.add_parser("world", help="list recorded worlds, or serve one to other programs")
     worlds = world.add_subparsers(dest="world_command", metavar="COMMAND", required=True)
     listing = worlds.add_parser("list", help="the worlds that come with Plumbline")
@@ -204,7 +193,7 @@ def _world(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def main(argv: Sequence[str]) -> int:
     """Parse, run, and turn every outcome into an exit code and at most one line on stderr."""
     try:
-        arguments = parser(program()).parse_args(list(argv))
+        arguments = parser(program()).parse_args(spelled_out(argv))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
     if arguments.module == "plumbline.asking" and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":

@@ -1,4 +1,4 @@
-"""Worlds for other programs: list them, serve one on loopback, run the scenarios on them."""
+"""Worlds for other programs: list them, serve one on loopback."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from agent.render.document import clean
-from evals import compare, runner
-from evals.engine import engine_of
 from evals.servers.kube.server import KubeServer
 from evals.servers.prom.real import RealPrometheus
 from evals.servers.prom.server import PromServer
@@ -22,62 +20,12 @@ from evals.world.catalogue import worlds
 from evals.world.load import load
 from evals.world.model import Clock
 from plumbline.outcome import put
-from plumbline.targets import settings_of
 from plumbline.times import duration
 from tools.errors import SettingsError
 from tools.fields import rfc3339
 
-MAX_EPOCHS = 100
 TICK = 0.25
 """Seconds between two steps of a running world's clock."""
-
-
-def evaluate(arguments: argparse.Namespace) -> int:
-    """Run the scenarios, or hold stored reports side by side."""
-    if arguments.compare:
-        put("".join(f"{clean(text)}\n" for text in compare.lines(arguments.compare)))
-        return 0
-    if not 1 <= arguments.epochs <= MAX_EPOCHS:
-        raise SettingsError(f"--epochs {arguments.epochs} is out of range", hint=f"1 to {MAX_EPOCHS}")
-    if arguments.injection:
-        return _attacked(arguments)
-    settings = settings_of(arguments)
-    engine = engine_of(settings, judging=not arguments.no_diagnosers, judge=arguments.judge or "")
-    return runner.main(
-        arguments.pattern,
-        output=arguments.output,
-        workers=arguments.workers,
-        out=sys.stdout,
-        engine=engine,
-        epochs=arguments.epochs,
-    )
-
-
-def _attacked(arguments: argparse.Namespace) -> int:
-    """Run the injection suite against the model that is set, or against the scripted one that obeys all it reads."""
-    from evals.injection import rates, runs
-
-    if arguments.output == "junit" or arguments.judge or arguments.epochs != 1 or arguments.pattern != "*":
-        raise SettingsError(
-            "--injection takes no pattern, --judge, --epochs or -o junit", hint="--sample and --seed choose cases"
-        )
-    if arguments.sample is not None and arguments.sample < 1:
-        raise SettingsError(f"--sample {arguments.sample} is out of range", hint="1 or more")
-    settings = settings_of(arguments)
-    judging = not arguments.no_diagnosers
-    engine = runs.SCRIPTED.model_copy(update={"judging": judging})
-    if settings.model and settings.reasoner != "playbook":
-        engine = engine_of(settings, judging=judging)
-    else:
-        print("no model is named: the scripted one that obeys whatever it reads stands in", file=sys.stderr)
-    report = rates.measured(engine, count=arguments.sample, seed=arguments.seed, workers=arguments.workers)
-    put(f"{_lines(rates.table(report)) if arguments.output == 'table' else rates.as_json(report)}\n")
-    return 1 if report.violations or report.failures else 0
-
-
-def _lines(text: str) -> str:
-    """Lines of a table in which cells of an attack may stand."""
-    return "\n".join(clean(line) for line in text.splitlines())
 
 
 def listing(_arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -120,12 +121,12 @@ def test_reports_are_compared(plumbline: Command, model_at: Endpoint, tmp_path: 
     server = model_at(ScriptedReply(text="no idea"))
     for name, given in (("plain", ()), ("alone", (*flags(server.url), "--no-diagnosers"))):
         (tmp_path / name).write_text(plumbline("eval", "hpa-cpu", "-o", "json", "--workers", "1", *given).out)
-    done = plumbline("eval", "--compare", str(tmp_path / "plain"), str(tmp_path / "alone"))
+    done = plumbline("eval", "compare", str(tmp_path / "plain"), str(tmp_path / "alone"))
     assert done.code == 0
     assert done.out.splitlines()[:2] == ["A  playbook", f"B  model scripted at {server.url}, no diagnosers"]
     assert re.search(r"(?m)^hpa-cpu +pass +FAIL$", done.out)
     assert "0 of 1 scenarios have the same verdict everywhere" in done.out
-    same = plumbline("eval", "--compare", str(tmp_path / "plain"), str(tmp_path / "plain"))
+    same = plumbline("eval", "compare", str(tmp_path / "plain"), str(tmp_path / "plain"))
     assert "1 of 1 scenarios have the same verdict everywhere" in same.out
 
 
@@ -135,9 +136,10 @@ def test_reports_are_compared(plumbline: Command, model_at: Endpoint, tmp_path: 
         (("--epochs", "0"), "--epochs 0 is out of range"),
         (("--no-diagnosers",), "only a model can answer"),
         (("--judge", "critic", "--base-url", "http://models.example/v1"), "plain HTTP"),
-        (("--compare", "/nowhere/report.json"), "cannot read /nowhere/report.json"),
-        (("--compare", "pyproject.toml"), "no report of `plumbline eval -o json`"),
-        (("--compare", *["x"] * 9), "compare at most 8"),
+        (("--shard", "3/2"), "--shard 3/2 is no part"),
+        (("--also", "playbook"), "named twice"),
+        (("--scenarios", "nowhere"), "nowhere is no folder"),
+        (("--write-scorecard",), "by a run of every scenario"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else None,
 )
@@ -148,6 +150,23 @@ def test_what_eval_refuses(
     done = plumbline("eval", "hpa-cpu", *given)
     assert done.code == 2
     assert said in done.line
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("/nowhere/report.json",), "cannot read /nowhere/report.json"),
+        (("pyproject.toml",), "no report of `plumbline eval run -o json`"),
+        (("docs",), "cannot read docs/run.json"),
+        (["x"] * 9, "compare at most 8"),
+    ],
+)
+def test_what_is_not_compared(
+    plumbline: Command, monkeypatch: pytest.MonkeyPatch, given: Sequence[str], said: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    done = plumbline("eval", "compare", *given)
+    assert (done.code, said in done.line) == (2, True), done.err
 
 
 # --- doctor ------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from agent.settings import Settings
 from agent.types import Claim, Disputed, ModelUsage
 from evals import graders, once
 from evals.engine import Engine, engine_of
+from evals.items import item_of, verdict
 from evals.personas import load as persona
-from evals.report import as_json, as_junit, line, summarize, verdict
+from evals.report import as_json, as_junit, line, summarize
+from evals.rundir import Sample
 from evals.scenario import load_all
 from evals.servers.model.script import ScriptedReply, Wire
 from evals.servers.model.server import ModelServer
@@ -95,7 +99,7 @@ async def test_a_model_that_gives_no_answer_is_a_fallback_within_its_budget(name
     result = await once.run(CPU, engine)
     assert verdict(result) == "fallback"
     assert result.passed, result.grades
-    assert result.record.fallback in line(result)
+    assert result.record.fallback in line(item_of(result))
     assert result.record.model_calls <= MODEL_BUDGET.calls
 
 
@@ -130,7 +134,7 @@ async def test_a_judge_stands_beside_the_verdict(stage: Stage) -> None:
     asked = str(server.requests[-1].body["messages"])
     assert CPU.question.split("'")[0] in asked
     assert "E15" not in asked, "the judge sees words, not evidence"
-    total = summarize([result], 1.0)
+    total = summarize([item_of(result)], 1.0)
     assert (total.clarity, total.usefulness, total.judge_failures) == (4.0, 2.0, 0)
 
 
@@ -169,7 +173,7 @@ async def test_a_judge_that_is_down_fails_apart(stage: Stage) -> None:
     assert verdict(result) == "pass"
     assert result.record.judged is not None
     assert "has no model 'nosuch'" in result.record.judged.failure
-    assert summarize([result], 1.0).judge_failures == 1
+    assert summarize([item_of(result)], 1.0).judge_failures == 1
 
 
 # --- graders -----------------------------------------------------------------------------------------------
@@ -237,15 +241,20 @@ async def test_reports_hold_no_key_and_tell_fallbacks_apart(stage: Stage) -> Non
     engine, _ = await stage(persona("honest"))
     down, _ = await stage(type("Down", (), {"reply": lambda *_: ScriptedReply(wire=Wire(status=401))})())
     done = [await once.run(CPU, engine), await once.run(CPU, down, epoch=2)]
-    total = summarize(done, 2.0)
+    items = [item_of(result) for result in done]
+    total = summarize(items, 2.0)
     assert (total.runs, total.passed, total.failed, total.errors, total.fallbacks) == (2, 1, 0, 0, 1)
     assert total.pass_rate == 1.0
     assert total.median_tokens_in
     assert total.max_tokens_in
     assert total.median_tokens_in <= total.max_tokens_in  # what failed has cost something too
-    for text in (as_json(done, 2.0, engine), as_junit(done, 2.0, engine), *map(line, done), repr(engine)):
+    written = io.StringIO()
+    samples = (Sample(item=item, result=result) for item, result in zip(items, done, strict=True))
+    as_json(samples, 2.0, engine, written)
+    assert [item["epoch"] for item in json.loads(written.getvalue())["items"]] == [1, 2]
+    for text in (written.getvalue(), as_junit(items, 2.0), *map(line, items), repr(engine)):
         assert KEY not in text
-    assert 'name="hpa-cpu #2"' in as_junit(done, 2.0, engine)
+    assert 'name="hpa-cpu #2"' in as_junit(items, 2.0)
 
 
 async def test_a_price_gives_a_cost(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -255,7 +264,7 @@ async def test_a_price_gives_a_cost(stage: Stage, monkeypatch: pytest.MonkeyPatc
     result: Result = await once.run(CPU, engine)
     usage = result.record.model
     assert usage is not None
-    assert summarize([result], 1.0).cost == pytest.approx((usage.input * 2.0 + usage.output * 8.0) / 1e6)
+    assert summarize([item_of(result)], 1.0).cost == pytest.approx((usage.input * 2.0 + usage.output * 8.0) / 1e6)
 
 
 # --- engines -----------------------------------------------------------------------------------------------
