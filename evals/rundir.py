@@ -35,8 +35,6 @@ class RunInfo(Frozen):
     """Name → digest of each scenario."""
     epochs: int = 1
     seed: int = 0
-    perturb: bool = False
-    """Every epoch but the first is asked of a perturbed world."""
 
     @property
     def samples(self) -> int:
@@ -56,12 +54,10 @@ class Sample(Frozen):
         return f"{self.item.model_dump_json()}\n{self.result.model_dump_json()}\n"
 
 
-def info_of(
-    scenarios: Sequence[Scenario], engines: Sequence[Engine], *, epochs: int, seed: int, perturb: bool
-) -> RunInfo:
+def info_of(scenarios: Sequence[Scenario], engines: Sequence[Engine], *, epochs: int, seed: int) -> RunInfo:
     """What a run of these is made of."""
     digests = {scenario.name: digest_of(scenario.model_dump(mode="json"))[:16] for scenario in scenarios}
-    return RunInfo(engines=tuple(engines), scenarios=digests, epochs=epochs, seed=seed, perturb=perturb)
+    return RunInfo(engines=tuple(engines), scenarios=digests, epochs=epochs, seed=seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     scenarios = load_all(arguments.pattern, _folder(arguments.scenarios))
     shard = _shard(arguments.shard)
     info = rundir.info_of(
-        scenarios, engines, epochs=arguments.epochs, seed=arguments.seed, perturb=arguments.perturb
+        scenarios, engines, epochs=arguments.epochs, seed=arguments.seed
     )  # fmt: skip
     with _place(arguments.out, info) as place:
         begun = time.perf_counter()
