@@ -37,8 +37,8 @@ lint: $(STAMP) ## style, layers, limits, documentation
 types: $(STAMP) ## mypy --strict over everything
 	$(BIN)/mypy
 
-eval: $(STAMP) ## every scenario, graded
-	$(BIN)/plumbline eval
+eval: $(STAMP) ## every scenario, graded and held to the scorecard
+	$(BIN)/plumbline eval --scorecard
 
 bench: $(STAMP) ## ratios against floors taken in the same run
 	$(BIN)/python -m evals.bench

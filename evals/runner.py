@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 
 from evals.engine import Engine
 from evals.items import Item, item_of
 from evals.once import run
-from evals.rundir import RunDir, Sample
+from evals.rundir import RunDir, Sample, read_item
 from evals.types import Grade, Result, RunRecord, Scenario
 
 ATTEMPTS = 3
@@ -105,17 +106,27 @@ def results(place: RunDir, jobs: Sequence[tuple[int, Job]], *, workers: int) -> 
     if workers <= 1 or len(jobs) <= 1:
         yield from ((number, work(place, job)) for number, job in jobs)
         return
-    waiting, lost = deque(jobs), Counter[int]()
+    waiting = deque(jobs)
     while waiting:
         flying: dict[Future[Item], tuple[int, Job]] = {}
-        context = multiprocessing.get_context("forkserver")
-        with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
-            try:
-                yield from _through(pool, place, waiting, flying, workers)
-            except BrokenProcessPool:
-                lost.update(number for number, _ in flying.values())
-                waiting.extendleft(one for one in reversed(flying.values()) if lost[one[0]] < ATTEMPTS)
-                yield from ((n, _lost(place, job)) for n, job in flying.values() if lost[n] >= ATTEMPTS)
+        with _pool(workers) as pool, suppress(BrokenProcessPool):
+            yield from _through(pool, place, waiting, flying, workers)
+        yield from ((number, _alone(place, job)) for number, job in flying.values())
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(max_workers=workers, mp_context=multiprocessing.get_context("forkserver"))
+
+
+def _alone(place: RunDir, job: Job) -> Item:
+    """A sample that was under way when a worker died, by itself: so only the one that kills it counts as lost."""
+    there = read_item(place.path(job.scenario.name, job.epoch, job.number))
+    if there is not None and there.verdict != "error":
+        return there
+    for _ in range(ATTEMPTS):
+        with _pool(1) as pool, suppress(BrokenProcessPool):
+            return pool.submit(work, place, job).result()
+    return _lost(place, job)
 
 
 def _through(

@@ -22,7 +22,8 @@ def wilson(passed: int, runs: int, z: float = Z95) -> tuple[float, float]:
     middle = share + square / (2 * runs)
     reach = z * sqrt(share * (1 - share) / runs + square / (4 * runs * runs))
     scale = 1 + square / runs
-    return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+    low = (middle - reach) / scale if passed else 0.0  # exact there, where rounding would leave the share outside
+    return low, (middle + reach) / scale if passed < runs else 1.0
 
 
 def pass_at_k(runs: int, passed: int, k: int) -> float:

@@ -1,0 +1,50 @@
+"""Items and results made by hand, for what reads runs without running any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evals.engine import Engine
+from evals.items import Item, Verdict, item_of
+from evals.rundir import RunDir, Sample, create, info_of
+from evals.types import Expectation, Grade, Result, RunRecord, Scenario
+
+
+def item(
+    scenario: str,
+    verdict: Verdict = "pass",
+    *,
+    epoch: int = 1,
+    expected: str = "U01",
+    roots: tuple[str, ...] = ("U01",),
+    wrong: tuple[str, ...] = (),
+    status: str = "found",
+) -> Item:
+    """An item that found U01, which was right, unless something else is said."""
+    return Item(
+        scenario=scenario, epoch=epoch, verdict=verdict, passed=verdict == "pass", seconds=0.5, status=status,
+        expected=expected, roots=roots, wrong=wrong,
+    )  # fmt: skip
+
+
+def scenario(name: str) -> Scenario:
+    """A scenario of the healthy base fleet."""
+    return Scenario(name=name, world="fleet", expect=Expectation(status="healthy"))
+
+
+def result(name: str, *, epoch: int = 1, passed: bool = True, infrastructure: bool = False) -> Result:
+    """A result without an answer in it."""
+    record = RunRecord(
+        scenario=name, epoch=epoch, reasoner="playbook", diagnosis=None, infrastructure=infrastructure,
+        failure="no room" if infrastructure else "", evidence={}, versions={},
+    )  # fmt: skip
+    return Result(record=record, grades=(Grade(grader="cause", passed=passed, detail="" if passed else "found U05"),))
+
+
+def stored(folder: Path, *results: Result, epochs: int = 1) -> RunDir:
+    """A run that holds these results."""
+    scenarios = [scenario(name) for name in dict.fromkeys(one.record.scenario for one in results)]
+    place = create(folder, info_of(scenarios, [Engine()], epochs=epochs, seed=0))
+    for one in results:
+        place.keep(Sample(item=item_of(one, scenario(one.record.scenario)), result=one))
+    return place
