@@ -42,9 +42,9 @@ class Report(BaseModel):
     items: Sequence[_Item | Item] = Field(max_length=100_000)
 
     def shown(self, scenario: str) -> str:
-        """The verdict of a scenario; of several runs, how many passed."""
+        """The verdict of a scenario; of several runs that differ, how many passed."""
         found = [item.verdict for item in self.items if item.scenario == scenario]
-        if len(found) <= 1:
+        if len(set(found)) <= 1:
             return found[0] if found else "-"
         return f"{found.count('pass')}/{len(found)} pass"
 

@@ -106,11 +106,13 @@ def _mean(values: Sequence[int]) -> float | None:
     return round(mean(values), 2) if values else None
 
 
-def as_table(done: Sequence[Item], seconds: float, engine: Engine) -> str:
-    """The last lines of a table."""
+def as_table(done: Sequence[Item], seconds: float, engine: Engine, *, fresh: int | None = None) -> str:
+    """The last lines of a table; `fresh` of the results took the seconds, all of them unless it is given."""
     total = summarize(done, seconds)
     runs = "scenarios" if all(item.epoch == 1 for item in done) else "runs"
-    text = f"{total.passed} of {total.runs} {runs} passed in {seconds:.1f} s ({total.runs / seconds:.1f} a second)"
+    ran = total.runs if fresh is None else fresh
+    text = f"{total.passed} of {total.runs} {runs} passed"
+    text += f" in {seconds:.1f} s ({ran / seconds:.1f} a second)" if ran else ", all of them there already"
     text += f"; {total.errors} could not be run" if total.errors else ""
     if total.fallbacks:
         text += (

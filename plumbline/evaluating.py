@@ -42,14 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
     with _place(arguments.out, info) as place:
         begun = time.perf_counter()
         try:
-            items = _samples(arguments, place, scenarios, shard)
+            items, fresh = _samples(arguments, place, scenarios, shard)
         except KeyboardInterrupt:
             if arguments.out:
                 say(f"stopped; the same command goes on with what is not in {arguments.out} yet")
             raise
         except OSError as error:
             raise TargetError(f"cannot keep a sample: {error.strerror}", hint="free space, then run it again") from None
-        _print(arguments.output, place, items, time.perf_counter() - begun)
+        _print(arguments.output, place, items, time.perf_counter() - begun, fresh=fresh)
     whole = arguments.pattern == "*" and shard == (1, 1) and not arguments.scenarios
     lost = _held(items, write=arguments.write_scorecard, whole=whole) if _carded(arguments, engines) else False
     unheard = any(
@@ -101,8 +101,8 @@ def _place(out: str | None, info: rundir.RunInfo) -> Iterator[rundir.RunDir]:
 
 def _samples(
     arguments: argparse.Namespace, place: rundir.RunDir, scenarios: Sequence[Scenario], shard: tuple[int, int]
-) -> list[Item]:
-    """Every sample of the shard, run or found; a line each as soon as those before it are there."""
+) -> tuple[list[Item], int]:
+    """Every sample of the shard, and how many of them were run; a line each as soon as those before it are there."""
     limits = runner.Limits(arguments.max_seconds, arguments.max_calls, arguments.max_tokens)
     jobs = runner.jobs_of(place, scenarios, limits, shard=shard)
     items = runner.kept(place, jobs)
@@ -121,7 +121,7 @@ def _samples(
     while arguments.output == "table" and shown in items:
         shown = _line(bar, items[shown], shown, engines=len(place.info.engines))
     bar.close()
-    return [items[number] for number in sorted(items)]
+    return [items[number] for number in sorted(items)], len(left)
 
 
 def _line(bar: Bar, item: Item, number: int, *, engines: int) -> int:
@@ -152,7 +152,9 @@ class Bar:
             sys.stderr.write("\r\x1b[2K")
 
 
-def _print(output: str, place: rundir.RunDir, items: Sequence[Item], seconds: float) -> None:
+def _print(
+    output: str, place: rundir.RunDir, items: Sequence[Item], seconds: float, *, fresh: int | None = None
+) -> None:
     engines = place.info.engines
     if output == "junit":
         put(f"{report.as_junit(items, seconds)}\n")
@@ -166,8 +168,9 @@ def _print(output: str, place: rundir.RunDir, items: Sequence[Item], seconds: fl
         for number, engine in enumerate(engines):
             part = [item for item in items if item.engine == number]
             title = f"{number + 1}  {engine.title}\n" if len(engines) > 1 else ""
-            took = seconds if len(engines) == 1 else sum(item.seconds for item in part)
-            put(f"{title}{clean_lines(report.as_table(part, took, engine))}\n")
+            alone = len(engines) == 1
+            took = seconds if alone else sum(item.seconds for item in part)
+            put(f"{title}{clean_lines(report.as_table(part, took, engine, fresh=fresh if alone else None))}\n")
 
 
 def clean_lines(text: str) -> str:

@@ -41,6 +41,15 @@ def test_a_sample_that_the_machine_broke_is_no_flip(tmp_path: Path) -> None:
     assert "worse  " not in text
 
 
+def test_epochs_that_all_pass_are_no_difference(tmp_path: Path) -> None:
+    stored(tmp_path / "a", result("one"), result("two"))
+    epochs = [result(name, epoch=n, passed=(name, n) != ("two", 2)) for name in ("one", "two") for n in (1, 2)]
+    stored(tmp_path / "b", *epochs, epochs=2)
+    text = "\n".join(lines([str(tmp_path / "a"), str(tmp_path / "b")]))
+    assert "two                                           pass      1/2 pass" in text
+    assert "1 of 2 scenarios have the same verdict everywhere" in text
+
+
 def test_a_folder_and_its_json_are_the_same_run(tmp_path: Path) -> None:
     place = stored(tmp_path / "a", *(result(name) for name in NAMES))
     with (tmp_path / "a.json").open("w") as file:
