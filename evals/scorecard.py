@@ -37,7 +37,7 @@ def card_of(done: Sequence[Item]) -> Scorecard:
     return Scorecard(scenarios=dict(sorted(verdicts.items())), score=scored(done))
 
 
-def read(path: Path = FILE) -> Scorecard:
+def read(path: Path) -> Scorecard:
     """The card of a file. Raises SettingsError, DocumentError."""
     try:
         with path.open("rb") as file:
@@ -51,7 +51,7 @@ def read(path: Path = FILE) -> Scorecard:
         raise DocumentError(path.name, None, where, "no scorecard of `eval run --write-scorecard`") from None
 
 
-def keep(card: Scorecard, path: Path = FILE) -> None:
+def keep(card: Scorecard, path: Path) -> None:
     """Write a card. Raises OSError."""
     write(path, card.model_dump_json(indent=1) + "\n")
 

@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     engines = _engines(arguments)
     scenarios = load_all(arguments.pattern, _folder(arguments.scenarios))
     shard = _shard(arguments.shard)
+    whole = arguments.pattern == "*" and shard == (1, 1) and not arguments.scenarios
+    card = _card(arguments, engines, whole=whole)
     info = rundir.info_of(
         scenarios, engines, epochs=arguments.epochs, seed=arguments.seed
     )  # fmt: skip
@@ -50,8 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise TargetError(f"cannot keep a sample: {error.strerror}", hint="free space, then run it again") from None
         _print(arguments.output, place, items, time.perf_counter() - begun, fresh=fresh)
-    whole = arguments.pattern == "*" and shard == (1, 1) and not arguments.scenarios
-    lost = _held(items, write=arguments.write_scorecard, whole=whole) if _carded(arguments, engines) else False
+    own = [item for item in items if item.engine == 0]
+    lost = _held(card, own, whole=whole) if card is not None else False
+    if arguments.write_scorecard:
+        scorecard.keep(scorecard.card_of(own), scorecard.FILE)
+        say(f"wrote {scorecard.FILE.name}: {len(own)} samples")
     unheard = any(
         engine.reasoner == "llm" and all(item.fallback for item in items if item.engine == number)
         for number, engine in enumerate(engines)
@@ -178,24 +183,20 @@ def clean_lines(text: str) -> str:
     return "\n".join(clean(line) for line in text.splitlines())
 
 
-def _carded(arguments: argparse.Namespace, engines: Sequence[Engine]) -> bool:
+def _card(arguments: argparse.Namespace, engines: Sequence[Engine], *, whole: bool) -> scorecard.Scorecard | None:
+    """The card that the run is held to; None where it is not. Raises before anything is run."""
     if not (arguments.scorecard or arguments.write_scorecard):
-        return False
+        return None
     if engines[0] != Engine():
         raise SettingsError("the scorecard is the playbook's", hint="leave the model out")
-    return True
+    if arguments.write_scorecard and not whole:
+        raise SettingsError("the scorecard is written by a run of every scenario", hint="leave the pattern out")
+    return scorecard.read(scorecard.FILE) if arguments.scorecard else None
 
 
-def _held(items: Sequence[Item], *, write: bool, whole: bool) -> bool:
-    """Hold a run to the scorecard, or write it; True where something was lost."""
-    own = [item for item in items if item.engine == 0]
-    if write:
-        if not whole:
-            raise SettingsError("the scorecard is written by a run of every scenario", hint="leave the pattern out")
-        scorecard.keep(scorecard.card_of(own))
-        say(f"wrote {scorecard.FILE.name}: {len(own)} samples")
-        return False
-    lost, news = scorecard.held(scorecard.read(), own, whole=whole)
+def _held(card: scorecard.Scorecard, items: Sequence[Item], *, whole: bool) -> bool:
+    """Hold a run to the scorecard; True where something was lost."""
+    lost, news = scorecard.held(card, items, whole=whole)
     for line in (*lost, *news):
         say(line)
     return bool(lost)
