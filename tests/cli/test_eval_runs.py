@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from evals import scorecard
+from evals.personas import load as persona
 from evals.rundir import open_run
+from evals.servers.model.script import ChatRequest, ScriptedReply, Wire
 from tests.cli.conftest import Command
+from tests.cli.models import Endpoint, flags, model_at
 from tests.evals.samples import item, result, stored
 
+__all__ = ["model_at"]
 PAIR = ("pending-ta*", "--workers", "1")
 """Two quick scenarios."""
 
@@ -34,6 +38,35 @@ def test_a_run_goes_on_and_its_shards_add_up(plumbline: Command, tmp_path: Path)
     assert "2 of 2 scenarios passed, all of them there already" in plumbline("eval", *PAIR, "--out", out).out
     assert "2 of 2" in plumbline("eval", "regrade", out).out
     assert "2 of 2 scenarios have the same verdict" in plumbline("eval", "compare", out, out).out
+
+
+class Flaky:
+    """An honest model whose server fails for three requests of six, so longer than one call is tried again."""
+
+    def __init__(self) -> None:
+        self._honest = persona("honest")
+        self._asked = 0
+
+    def reply(self, request: ChatRequest) -> ScriptedReply:
+        """The next one."""
+        self._asked += 1
+        failing = (self._asked - 1) % 6 >= 3
+        return ScriptedReply(wire=Wire(status=500)) if failing else self._honest.reply(request)
+
+
+def test_an_endpoint_that_fails_half_the_time_gives_an_honest_report(
+    plumbline: Command, model_at: Endpoint, tmp_path: Path
+) -> None:
+    server = model_at(Flaky())
+    out = str(tmp_path / "run")
+    done = plumbline("eval", "hpa-cpu", *flags(server.url), "--epochs", "4", "--workers", "1", "--out", out)
+    verdicts = [one.verdict for one in open_run(tmp_path / "run").items()]
+    answered, lost = verdicts.count("pass"), verdicts.count("fallback")
+    assert answered + lost == len(verdicts) == 4
+    assert answered
+    assert lost
+    assert f"{answered} of 4 runs passed" in done.out
+    assert f"in {lost} the model could not be used" in done.out
 
 
 def test_stored_samples_are_told_to_a_pipeline(plumbline: Command, tmp_path: Path) -> None:
