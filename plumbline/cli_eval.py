@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-VERBS = ("run", "compare", "regrade")
+VERBS = ("run", "compare", "regrade", "replay")
 
 
 def spelled_out(argv: Sequence[str]) -> list[str]:
@@ -33,6 +33,11 @@ def add_eval(commands: Commands, model_flags: Callable[[argparse.ArgumentParser]
     regrade.add_argument("-o", "--output", choices=("table", "json", "junit"), default="table")
     regrade.add_argument("--scenarios", metavar="DIR", help="folder of scenario files (default: ours)")
     regrade.set_defaults(module="plumbline.evaluating", function="regraded")
+    replay = verbs.add_parser("replay", help="walk through a stored sample: calls, evidence, answer, grades")
+    replay.add_argument("run", metavar="RUN", help="folder of `run --out`")
+    replay.add_argument("sample", metavar="SAMPLE", help="scenario, '#2' behind it for its second epoch")
+    replay.add_argument("--step", type=int, metavar="N", help="only this step")
+    replay.set_defaults(module="plumbline.replaying", function="replayed")
 
 
 def _run(verbs: Commands, model_flags: Callable[[argparse.ArgumentParser], None]) -> None:

@@ -21,8 +21,10 @@ MAX_CITED = 40
 _TELLING: dict[str, Role] = {"ok": "ok", "empty": "ok"}
 
 
-def evidence(item: Evidence, *, rows: int = MAX_ROWS, cited: Sequence[EvidenceRef] = ()) -> Document:
-    """What was asked, how it ended, the values that an answer cites (whole), and the rows."""
+def evidence(
+    item: Evidence, *, rows: int = MAX_ROWS, cited: Sequence[EvidenceRef] = (), rest: str = "-o json shows all"
+) -> Document:
+    """What was asked, how it ended, the values that an answer cites (whole), the rows; `rest` says where all are."""
     document = Document()
     document.whole(Span(item.id, "cause"), Span("  "), Span(item.query, "strong"))
     status = Span(item.status, _TELLING.get(item.status, "warn"))
@@ -45,7 +47,7 @@ def evidence(item: Evidence, *, rows: int = MAX_ROWS, cited: Sequence[EvidenceRe
     if shown:
         document.table(("key", "data"), ((Span(row.key, "cite"), Span(_json(_told(row)))) for row in shown))
     if len(item.rows) > len(shown):
-        document.add(Span(f"and {len(item.rows) - len(shown)} more rows (-o json shows all)", "muted"))
+        document.add(Span(f"and {len(item.rows) - len(shown)} more rows{f' ({rest})' if rest else ''}", "muted"))
     return document
 
 
