@@ -120,6 +120,7 @@ class _Writing:
         self._left_out = list(recorded.left_out)
 
     def run(self) -> Written:
+        """Write everything."""
         recorded = self._recorded
         objects = self._objects()
         series = self._series()
