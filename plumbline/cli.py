@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from plumbline.cli_changes import add_changes, add_rbac
 from plumbline.cli_eval import add_eval, spelled_out
+from plumbline.cli_record import add_record
 
 FAILED, USAGE, FOUND, INTERRUPTED = 1, 2, 3, 130
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -86,6 +87,7 @@ def parser(prog: str = "plumbline") -> argparse.ArgumentParser:
     _keeping(commands)
     add_eval(commands, _model_flags)
     _world(commands)
+    add_record(commands, _target_flags)
     return root
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.app import Target
@@ -143,12 +144,15 @@ def reporting_urls() -> tuple[str, ...]:
     return (*endpoint_urls(os.environ), *environment.langsmith_urls(os.environ))
 
 
-def lock_down(settings: Settings, *urls: str) -> None:
-    """Give up what reading never needs: starting programs, writing elsewhere, other ports. Best effort."""
+def lock_down(settings: Settings, *urls: str, writable: Sequence[Path] = ()) -> None:
+    """Give up what reading never needs: starting programs, writing elsewhere, other ports. Best effort.
+
+    `writable`: folders written to besides the state directory.
+    """
     with suppress(OSError):  # opening the store says what is wrong, in words for the user
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     ports = {DNS_PORT}
     for url in urls:
         parts = urlsplit(url)
         ports.add(parts.port or (443 if parts.scheme == "https" else 80))
-    lockdown.apply(writable=[settings.state_dir], tcp_ports=sorted(ports) if urls else None)
+    lockdown.apply(writable=[settings.state_dir, *writable], tcp_ports=sorted(ports) if urls else None)

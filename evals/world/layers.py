@@ -27,6 +27,7 @@ SETTINGS = (
     "name",
     "description",
     "extends",
+    "recorded",
     "now",
     "kubernetes",
     "prometheus",
@@ -56,7 +57,7 @@ class Layer:
     documents: tuple[Document, ...]
     metrics: tuple[Place, ...]
     recordings: tuple[Path, ...]
-    """OpenMetrics files."""
+    """Files of samples: OpenMetrics text, or the compact form."""
     logs: tuple[Path, ...]
     reactions: tuple[Place, ...]
 
@@ -100,7 +101,15 @@ def _files(folder: Path) -> list[Path]:
     for extra in ("reactions.yaml",):
         if (folder / extra).is_file():
             files.append(folder / extra)
-    for pattern in ("objects/*.yaml", "metrics/*.yaml", "metrics/*.om", "logs/*/*/*.log", "logs/*/*/*/*.log"):
+    for pattern in (
+        "objects/*.yaml",
+        "metrics/*.yaml",
+        "metrics/*.om",
+        "metrics/*.samples",
+        "metrics/*.samples.gz",
+        "logs/*/*/*.log",
+        "logs/*/*/*/*.log",
+    ):
         files += sorted(folder.glob(pattern))
     if len(files) > MAX_FILES:
         raise DocumentError(str(folder), None, "", f"{len(files)} files; a world has at most {MAX_FILES}")
@@ -124,7 +133,7 @@ def _read(folder: Path, files: list[Path]) -> Layer:
         settings=settings,
         documents=tuple(documents),
         metrics=tuple(p for path in metrics if path.suffix == ".yaml" for p in _all(path, folder)),
-        recordings=tuple(path for path in metrics if path.suffix == ".om"),
+        recordings=tuple(path for path in metrics if path.suffix != ".yaml"),
         logs=tuple(within("logs")),
         reactions=tuple(p for path in within("reactions.yaml") for p in _one(path, folder).items()),
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -25,7 +26,8 @@ from evals.world.openmetrics import read_openmetrics
 from evals.world.places import Place
 from evals.world.reactions import Reaction, read_reactions
 from evals.world.responses import Responses
-from evals.world.series import Extra, Families, Rules
+from evals.world.samples import read_samples
+from evals.world.series import Entry, Extra, Families, Rules
 from evals.world.times import anchor_json, moment_of
 from tools.types import JsonObject
 
@@ -92,19 +94,27 @@ def _blueprint(layers: Sequence[Layer]) -> Blueprint:
     metrics = read_metrics(place for layer in layers for place in layer.metrics)
     now = _now(layers)
     extras = tuple(
-        Extra(name, entry)
-        for layer in layers
-        for path in layer.recordings
-        for name, entry in read_openmetrics(read_text(path, path.name), file=path.name, now=now)
+        Extra(name, entry) for layer in layers for path in layer.recordings for name, entry in _samples(path, now)
     )
     rules = Rules(metrics.rules.drops, metrics.rules.overrides, (*extras, *metrics.rules.extras))
     context = Context(composition.bodies, metrics, now)
     families: Families = {}
-    for exporter in EXPORTERS:
+    for exporter in () if _recorded(layers) else EXPORTERS:
         families |= exporter(context)
     rules_metrics = Metrics(metrics.profiles, rules, metrics.options)
     reactions = read_reactions(place for layer in layers for place in layer.reactions)
     return Blueprint(tuple(layers), composition, rules_metrics, now, families, collect(layers, context), reactions)
+
+
+def _samples(path: Path, now: float) -> Iterator[tuple[str, Entry]]:
+    if path.suffix == ".om":
+        return read_openmetrics(read_text(path, path.name), file=path.name, now=now)
+    return read_samples(path, path.name)
+
+
+def _recorded(layers: Sequence[Layer]) -> bool:
+    """True where the series are those that were recorded, and none follow from the objects."""
+    return any(layer.settings.at("recorded").flag(default=False) for layer in layers)
 
 
 def _now(layers: Sequence[Layer]) -> float:

@@ -32,14 +32,15 @@ def read_openmetrics(text: str, *, file: str, now: float) -> Iterator[tuple[str,
         if match is None:
             problem = 'not a sample with a timestamp, such as up{job="x"} 1 1778594400'
             raise DocumentError(file, number, "", problem)
-        key = (match[1], tuple(sorted(_labels(match[2] or "", file, number).items())))
+        key = (match[1], tuple(sorted(read_labels(match[2] or "", file, number).items())))
         samples.setdefault(key, {})[_seconds(match[4]) - now] = _value(match[3], file, number)
     for (name, labels), points in samples.items():
         offsets = sorted(points)
         yield name, Entry(dict(labels), Constant(0.0), points=(offsets, [points[at] for at in offsets]))
 
 
-def _labels(text: str, file: str, line: int) -> dict[str, str]:
+def read_labels(text: str, file: str, line: int) -> dict[str, str]:
+    """The labels between the braces of a series. Raises DocumentError."""
     out: dict[str, str] = {}
     position = 0
     while position < len(text):

@@ -1,0 +1,1 @@
+"""Recording a cluster into a world."""
