@@ -66,11 +66,15 @@ def drawn(scenario: Scenario, epoch: int, how: Perturbing) -> Case:
 def applied(scenario: Scenario, names: Sequence[str], *, most: int, seed: Iterable[object]) -> Case:
     """The case after the first `most` of these perturbations that fit."""
     plan = blueprint(scenario.world, overlays=scenario.overlays)
-    chosen: list[str] = []
+    case: Case | None = None
     for name in names:
-        if len(chosen) < most and why_not(scenario, name, plan, seed) == "":
-            chosen.append(name)
-    return _made(scenario, plan, chosen, seed)
+        before = case.names if case is not None else ()
+        if len(before) < most:
+            try:
+                case = _made(scenario, plan, (*before, name), seed)
+            except Unfit:
+                continue  # for itself, or beside those that came before
+    return case or _made(scenario, plan, (), seed)
 
 
 def why_not(scenario: Scenario, name: str, plan: Blueprint, seed: Iterable[object]) -> str:

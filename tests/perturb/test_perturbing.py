@@ -90,6 +90,11 @@ def test_a_job_holds_names_and_a_seed_and_makes_its_world_itself(tmp_path: Path)
     assert case.names == ("renamed",)
 
 
+def test_what_does_not_fit_beside_another_is_passed_over() -> None:
+    case = drawing.applied(SCENARIOS["idle-server"], ["late", "refused", "shuffled"], most=3, seed=(0,))
+    assert case.names == ("late", "shuffled")
+
+
 def test_an_unknown_perturbation_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownName, match="shufled"):
         drawing.perturbing(["shufled"], seed=0)
