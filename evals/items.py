@@ -36,6 +36,7 @@ class Item(Frozen):
     marked: int = 0
     judged: Judged | None = None
     perturbations: tuple[str, ...] = ()
+    """In which ways its world was made to look different."""
     attempts: int = 1
     """How often it was tried: only what the machine broke is tried again."""
     status: str = ""
@@ -76,7 +77,9 @@ def item_of(result: Result, scenario: Scenario | None = None, *, engine: int = 0
     record, diagnosis = result.record, result.record.diagnosis
     found = diagnosis.findings if diagnosis is not None else ()
     expect = scenario.expect if scenario is not None else None
-    allowed = {expect.cause, *expect.also} if expect is not None else {finding.cause for finding in found}
+    allowed = (
+        {expect.cause, *expect.also, *expect.instead} if expect is not None else {finding.cause for finding in found}
+    )
     return Item(
         scenario=record.scenario,
         epoch=record.epoch,
@@ -100,4 +103,5 @@ def item_of(result: Result, scenario: Scenario | None = None, *, engine: int = 0
         wrong=tuple(sorted({finding.cause for finding in found} - allowed)),
         expected=(expect.cause or expect.status) if expect is not None else "",
         tags=scenario.tags if scenario is not None else (),
+        perturbations=record.perturbations,
     )

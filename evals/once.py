@@ -18,6 +18,7 @@ from agent.settings import Settings
 from agent.types import Diagnosis
 from evals import graders
 from evals.engine import Engine
+from evals.perturb.model import Case
 from evals.servers.kube.server import KubeServer
 from evals.servers.prom.server import PromServer
 from evals.types import Changed, Judged, Result, RunRecord, Scenario
@@ -109,15 +110,17 @@ def _note(heard: Heard, event: Event) -> None:
         heard.failure = event.message
 
 
-async def record(scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1, limit: float = 0.0) -> RunRecord:
-    """Run a scenario, in `limit` seconds where they are given.
+async def record(
+    scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1, limit: float = 0.0, case: Case | None = None
+) -> RunRecord:
+    """Run a scenario, in `limit` seconds where they are given; on the world of `case` where it is perturbed.
 
     Failures of the machine are told apart from failures to answer.
     """
     begun = time.perf_counter()
     try:
         async with asyncio.timeout(limit or (MODEL_DEADLINE if engine.asks else DEADLINE)):
-            return await _record(scenario, engine, epoch, begun)
+            return await _record(scenario, engine, epoch, begun, case)
     except Exception as error:  # one broken sample must not lose the others
         ours = isinstance(error, PlumblineError | OSError | TimeoutError) and not isinstance(error, UserError)
         ours = ours and not (
@@ -133,13 +136,14 @@ async def record(scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 
             evidence={},
             seconds=time.perf_counter() - begun,
             versions={},
+            perturbations=case.names if case is not None else (),
         )
 
 
-async def _record(scenario: Scenario, engine: Engine, epoch: int, begun: float) -> RunRecord:
+async def _record(scenario: Scenario, engine: Engine, epoch: int, begun: float, case: Case | None) -> RunRecord:
     from evals import told  # not before it is needed: whoever only serves a world starts without it
 
-    world = load(scenario.world, overlays=scenario.overlays)
+    world = case.world if case is not None else load(scenario.world, overlays=scenario.overlays)
     with tempfile.TemporaryDirectory(prefix="plumbline-eval-") as folder:
         settings = engine.settings(Path(folder))
         async with serving(world) as served, App.open(settings, served.target, judging=engine.judging) as app:
@@ -175,6 +179,7 @@ async def _record(scenario: Scenario, engine: Engine, epoch: int, begun: float) 
         versions={name: value for name, value in versions.items() if name != "audit_head"},
         judged=word,
         changed=done,
+        perturbations=case.names if case is not None else (),
     )
 
 
@@ -208,6 +213,9 @@ def grade(scenario: Scenario, done: RunRecord) -> Result:
     return Result(record=done, grades=tuple(grader(scenario, done) for grader in graders.load().values()))
 
 
-async def run(scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1, limit: float = 0.0) -> Result:
-    """Record and grade."""
-    return grade(scenario, await record(scenario, engine, epoch=epoch, limit=limit))
+async def run(
+    scenario: Scenario, engine: Engine = PLAYBOOK, *, epoch: int = 1, limit: float = 0.0, case: Case | None = None
+) -> Result:
+    """Record and grade; a perturbed scenario by what is right of it then."""
+    asked = case.scenario if case is not None else scenario
+    return grade(asked, await record(asked, engine, epoch=epoch, limit=limit, case=case))

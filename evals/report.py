@@ -61,6 +61,8 @@ def line(item: Item) -> str:
         spent += f"  prose {scores.clarity}/{scores.usefulness}" if not scores.failure else "  prose not scored"
     tried = f"  tried {item.attempts} times" if item.attempts > 1 else ""
     reason = f"  {item.why}" if item.why else ""
+    if item.perturbations:
+        reason = f"  {', '.join(item.perturbations)}{reason}"
     return f"{item.verdict:8} {item.sample:36} {item.seconds:5.2f} s{spent}{tried}{reason}"
 
 

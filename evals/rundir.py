@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from evals.engine import Engine
 from evals.items import Item
+from evals.perturb.drawing import Perturbing
 from evals.types import Result, Scenario
 from tools.errors import DocumentError, SettingsError, UnknownName
 from tools.types import Frozen, digest_of
@@ -35,6 +36,8 @@ class RunInfo(Frozen):
     """Name → digest of each scenario."""
     epochs: int = 1
     seed: int = 0
+    perturbing: Perturbing | None = None
+    """Given: every epoch is perturbed."""
 
     @property
     def samples(self) -> int:
@@ -54,10 +57,17 @@ class Sample(Frozen):
         return f"{self.item.model_dump_json()}\n{self.result.model_dump_json()}\n"
 
 
-def info_of(scenarios: Sequence[Scenario], engines: Sequence[Engine], *, epochs: int, seed: int) -> RunInfo:
+def info_of(
+    scenarios: Sequence[Scenario],
+    engines: Sequence[Engine],
+    *,
+    epochs: int,
+    seed: int,
+    perturbing: Perturbing | None = None,
+) -> RunInfo:
     """What a run of these is made of."""
     digests = {scenario.name: digest_of(scenario.model_dump(mode="json"))[:16] for scenario in scenarios}
-    return RunInfo(engines=tuple(engines), scenarios=digests, epochs=epochs, seed=seed)
+    return RunInfo(engines=tuple(engines), scenarios=digests, epochs=epochs, seed=seed, perturbing=perturbing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from evals.engine import Engine
 from evals.items import Item, item_of
 from evals.once import run
+from evals.perturb.drawing import Perturbing, drawn
+from evals.perturb.model import Case
 from evals.rundir import RunDir, Sample, read_item
 from evals.types import Grade, Result, RunRecord, Scenario
+from tools.errors import UserError
 
 ATTEMPTS = 3
 """How often a sample is tried that the machine breaks."""
@@ -46,6 +49,15 @@ class Job:
     """Of the engine within the run."""
     epoch: int
     limits: Limits
+    perturbing: Perturbing | None = None
+    """How its world is made to look different; the worker makes it."""
+
+    def case(self) -> Case | None:
+        """A fresh perturbed world with its question; None where nothing is perturbed, or no world can be read."""
+        try:
+            return drawn(self.scenario, self.epoch, self.perturbing) if self.perturbing is not None else None
+        except UserError:
+            return None  # the run itself then says what is wrong with the world
 
 
 def jobs_of(
@@ -54,7 +66,7 @@ def jobs_of(
     """Every sample of a run that falls into a shard (number, of how many), in the order of a report."""
     info = place.info
     jobs = [
-        Job(scenario, engine, number, epoch, limits)
+        Job(scenario, engine, number, epoch, limits, info.perturbing)
         for scenario in scenarios
         for number, engine in enumerate(info.engines)
         for epoch in range(1, info.epochs + 1)
@@ -72,16 +84,18 @@ def kept(place: RunDir, jobs: Sequence[Job]) -> dict[int, Item]:
 def work(place: RunDir, job: Job) -> Item:
     """Run one sample, grade it and keep it."""
     done: list[Result] = []
+    case = job.case()
 
     async def once() -> None:
-        done.append(await run(job.scenario, job.engine, epoch=job.epoch, limit=job.limits.seconds))
+        done.append(await run(job.scenario, job.engine, epoch=job.epoch, limit=job.limits.seconds, case=case))
 
     for _ in range(ATTEMPTS):
+        case = job.case() if done else case  # a world that was served is not what it was
         asyncio.run(once())  # returns nothing: asyncio would print a whole result in a task's repr
         if not done[-1].record.infrastructure:
             break
     result = _limited(done[-1], job.limits)
-    item = item_of(result, job.scenario, engine=job.number, attempts=len(done))
+    item = item_of(result, case.scenario if case else job.scenario, engine=job.number, attempts=len(done))
     place.keep(Sample(item=item, result=result))
     return item
 

@@ -38,7 +38,7 @@ class Score(Frozen):
     """Causes claimed that are not allowed."""
     healthy: int
     alarms: int
-    """Healthy samples in which anything was found."""
+    """Healthy samples in which anything was found; but for what a perturbation did to them itself."""
     recall: float | None
     precision: float | None
     several: Several | None
@@ -62,7 +62,7 @@ def scored(done: Sequence[Item]) -> Score:
         right=right,
         wrong=wrong,
         healthy=len(healthy),
-        alarms=sum(item.status == "found" for item in healthy),
+        alarms=sum(item.status == "found" and item.verdict == "FAIL" for item in healthy),
         recall=right / len(caused) if caused else None,
         precision=right / (right + wrong) if right + wrong else None,
         several=_several(counted),

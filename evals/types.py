@@ -28,6 +28,17 @@ class Expectation(Frozen):
     """Substrings that must stand among the needs or reasons of what could not be looked at."""
     ruled_out: tuple[str, ...] = ()
     """Causes that must be excluded by name."""
+    or_inconclusive: bool = False
+    """An inconclusive answer is right as well, if it names what is missing."""
+    lacking: tuple[str, ...] = ()
+    """Where it is: substrings of which one must stand among what it says is missing."""
+
+    instead: tuple[str, ...] = ()
+    """Causes that may be the root in place of what is expected: what a perturbation did to the world itself."""
+
+    def excuses(self, status: str) -> bool:
+        """True where an answer of this status need not say what a whole view would show."""
+        return self.or_inconclusive and status == "inconclusive"
 
 
 class WantedChange(Frozen):
@@ -132,6 +143,8 @@ class RunRecord(Frozen):
     judged: Judged | None = None
     changed: Changed | None = None
     """What became of the change that the scenario asks for."""
+    perturbations: tuple[str, ...] = ()
+    """In which ways the world was made to look different."""
 
     @property
     def calls(self) -> int:

@@ -49,7 +49,11 @@ def _run(verbs: Commands, model_flags: Callable[[argparse.ArgumentParser], None]
     run.add_argument("--also", action="append", default=[], metavar="ENGINE", help="compare with: playbook, or a model")
     run.add_argument("--judge", metavar="MODEL", help="a model at the same endpoint scores the prose; no gate")
     run.add_argument("--epochs", type=int, default=1, metavar="N", help="runs of each scenario (default: 1)")
-    run.add_argument("--seed", type=int, default=0, metavar="S", help="which attacks, in which order (default: 0)")
+    run.add_argument("--seed", type=int, default=0, metavar="S", help="which attacks or perturbations (default: 0)")
+    run.add_argument(
+        "--perturb", nargs="?", action="append", const="", metavar="NAME",
+        help="make each epoch's world look different, in 1 to 3 ways, or only in those named; with every NAME again",
+    )  # fmt: skip
     _keeping(run)
     attacks = run.add_argument_group("attacks by text")
     attacks.add_argument("--injection", action="store_true", help="run the injection suite instead of the scenarios")

@@ -17,6 +17,7 @@ from evals import compare, report, rundir, runner, scorecard
 from evals.engine import Engine, engine_of
 from evals.items import Item, item_of
 from evals.once import grade
+from evals.perturb.drawing import Perturbing, drawn, perturbing
 from evals.scenario import FOLDER, load_all
 from evals.types import Scenario
 from plumbline.outcome import put, say
@@ -38,9 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     shard = _shard(arguments.shard)
     whole = arguments.pattern == "*" and shard == (1, 1) and not arguments.scenarios
     card = _card(arguments, engines, whole=whole)
-    info = rundir.info_of(
-        scenarios, engines, epochs=arguments.epochs, seed=arguments.seed
-    )  # fmt: skip
+    how = _perturbing(arguments)
+    info = rundir.info_of(scenarios, engines, epochs=arguments.epochs, seed=arguments.seed, perturbing=how)
     with _place(arguments.out, info) as place:
         begun = time.perf_counter()
         try:
@@ -62,6 +62,15 @@ def run(arguments: argparse.Namespace) -> int:
         for number, engine in enumerate(engines)
     )
     return 0 if all(item.passed for item in items) and not lost and not unheard else 1
+
+
+def _perturbing(arguments: argparse.Namespace) -> Perturbing | None:
+    """What --perturb asks for. Raises UnknownName, SettingsError."""
+    if arguments.perturb is None:
+        return None
+    if arguments.scorecard or arguments.write_scorecard:
+        raise SettingsError("the scorecard is of unperturbed runs", hint="leave --perturb out")
+    return perturbing([name for name in arguments.perturb if name], seed=arguments.seed)
 
 
 def _engines(arguments: argparse.Namespace) -> list[Engine]:
@@ -219,6 +228,8 @@ def regraded(arguments: argparse.Namespace) -> int:
     items: list[Item] = []
     for sample in place.samples():
         scenario = known[sample.item.scenario]
+        if place.info.perturbing is not None:
+            scenario = drawn(scenario, sample.item.epoch, place.info.perturbing).scenario
         result = grade(scenario, sample.result.record)
         items.append(item_of(result, scenario, engine=sample.item.engine, attempts=sample.item.attempts))
         if arguments.output == "table":

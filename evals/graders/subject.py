@@ -10,6 +10,9 @@ def grade(scenario: Scenario, record: RunRecord) -> Grade:
     expect = scenario.expect
     if not expect.subject or record.diagnosis is None:
         return Grade(grader="subject", passed=record.diagnosis is not None or not expect.subject)
+    roots = {finding.cause for finding in record.diagnosis.findings if finding.role == "root"}
+    if expect.excuses(record.diagnosis.status) or roots & set(expect.instead):
+        return Grade(grader="subject", passed=True)
     named = [
         str(ref)
         for finding in record.diagnosis.findings

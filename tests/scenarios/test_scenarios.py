@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from evals import once
+from evals.perturb.renaming import Names, renamed_scenario, renamed_world
 from evals.scenario import load_all
 from evals.types import Result, RunRecord, Scenario
 from evals.world.load import load
-from tests.scenarios.renaming import Names, renamed_scenario, renamed_world
 
 SCENARIOS = {scenario.name: scenario for scenario in load_all()}
 ONE_EACH = (

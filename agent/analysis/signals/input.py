@@ -124,6 +124,8 @@ def input_stall(view: View, ref: ResourceRef) -> Reading:
     verdicts = _verdicts(view, pods)
     starved = [(text, samples) for text, samples in verdicts if text]
     if starved and len(starved) >= MOST_RANKS * len(mean):
+        if not pressure and not _by_pod(view, WRITE_PEAK, pods):
+            return absent(name, view, IO_WAITING, WRITE_PEAK)  # a saw-tooth alone may as well be saving
         more = f", as are {len(starved) - 1} more of {len(mean)} pods" if len(starved) > 1 else ""
         refs = [s.cite() for _, samples in starved for s in samples]
         return reading(name, starved[0][0] + more, refs, holds=True)

@@ -7,7 +7,7 @@ the hardware. Only an XID that is new within 30 minutes counts: the exporter kee
 
 from __future__ import annotations
 
-from agent.analysis.diagnoser import Survey, findings, set_aside
+from agent.analysis.diagnoser import Survey, findings, set_aside, undecided
 from agent.analysis.gpus import gpu_nodes
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import JOB, JOB_SET, NODE, POD, REPLICA_SET
@@ -105,7 +105,10 @@ def survey(view: View) -> Survey:
         return Survey(missing=(view.lacking(XID_CHANGES, (CAUSE.id,)),))
     if judge(view):
         return Survey()
-    missing = tuple(set_aside(view, subjects(view), CONFIRMS, EXCLUDES, fine=()))
+    missing = (
+        *undecided(view, subjects(view), CONFIRMS, CAUSE.id),
+        *set_aside(view, subjects(view), CONFIRMS, EXCLUDES, fine=()),
+    )
     if missing:
         return Survey(missing=missing)
     others = [(code, series) for code, series, _ in new_faults(view)]

@@ -2,10 +2,11 @@
 
 One entry of `World.faults` for server "kube":
 `{server, match: substring of path?query, status, body, hang: true, count: N, retry_after: seconds,
-truncate: bytes, html: true, verb: patch, dry_run: false, after: N, lost: true, webhook: NAME, message: text}`.
+truncate: bytes, html: true, verb: patch, dry_run: false, after: N, lost: true, delay: seconds,
+webhook: NAME, message: text}`.
 `count` absent plays it for ever; `truncate` cuts the real answer short, `lost` performs the request and hangs up
-without an answer. `verb` (of RBAC) and `dry_run` narrow what is matched, `after` lets N such requests through first,
-and `webhook` denies like an admission webhook of that name.
+without an answer, `delay` performs it later. `verb` (of RBAC) and `dry_run` narrow what is matched, `after` lets N
+such requests through first, and `webhook` denies like an admission webhook of that name.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from evals.servers.kube.calls import Answer
 from evals.servers.kube.jsonread import as_text
 from evals.servers.kube.status import ApiError
 from evals.servers.kube.store import encode
+from tools import fields
 from tools.types import JsonObject
 
 _PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to continue</h1></body></html>"
@@ -44,11 +46,13 @@ class Fault:
     verb: str = ""
     dry_run: bool | None = None
     skip: int = 0
+    delay: float = 0.0
+    """Seconds before the request is performed."""
 
     @property
     def replaces(self) -> bool:
         """True where the request is never performed."""
-        return self.truncate is None and not self.lost
+        return self.truncate is None and not self.lost and not self.delay
 
     def hits(self, target: str, verb: str, *, dry_run: bool) -> bool:
         """True for a request this failure is about."""
@@ -110,6 +114,7 @@ def _fault(entry: JsonObject) -> Fault:
         verb=as_text(entry.get("verb")),
         dry_run=only if isinstance(only, bool) else None,
         skip=_whole(entry.get("after")) or 0,
+        delay=fields.number(entry, "delay") or 0.0,
     )
 
 

@@ -123,6 +123,8 @@ class KubeServer:
             self._record(call, request, 0)
             await self._closing.wait()
             return self._response(fault.answer())
+        if fault is not None and fault.delay:
+            await asyncio.sleep(fault.delay)
         self._settle()
         before = self.store.revision
         result = await self._result(call, request, fault)

@@ -2,8 +2,8 @@
 
 One entry of `World.faults` for server "prom":
 `{server, match: substring of path or query, status, html: true, hang: true, warnings: [...], body, count: N,
-retry_after: seconds, truncate: bytes}`. `count` absent plays it for ever; `warnings` and `truncate` change the
-real answer, the others stand in its place.
+retry_after: seconds, truncate: bytes, delay: seconds, after: N}`. `count` absent plays it for ever, `after` lets N
+such requests through first; `warnings`, `truncate` and `delay` change the real answer, the others stand in its place.
 """
 
 from __future__ import annotations
@@ -31,11 +31,17 @@ class Fault:
 
     entry: JsonObject
     left: int | None
+    skip: int = 0
 
     @property
     def hangs(self) -> bool:
         """True when no answer is to come at all."""
         return fields.flag(self.entry, "hang") is True
+
+    @property
+    def delay(self) -> float:
+        """Seconds before anything is answered."""
+        return fields.number(self.entry, "delay") or 0.0
 
     @property
     def warnings(self) -> list[str]:
@@ -76,6 +82,9 @@ class Faults:
         """The failure to play for a path and its query, counted as played; None for none."""
         for fault in self._faults:
             if fault.left != 0 and fields.text(fault.entry, "match") in target:
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
                 if fault.left is not None:
                     fault.left -= 1
                 return fault
@@ -83,5 +92,5 @@ class Faults:
 
 
 def _fault(entry: JsonObject) -> Fault:
-    count = fields.number(entry, "count")
-    return Fault(entry, None if count is None else int(count))
+    count, after = fields.number(entry, "count"), fields.number(entry, "after")
+    return Fault(entry, None if count is None else int(count), int(after or 0))

@@ -110,6 +110,7 @@ class PromServer:
     async def _played(self, fault: Fault, request: web.BaseRequest, form: Form) -> web.Response:
         if fault.hangs:
             await asyncio.sleep(HANG)
+        await asyncio.sleep(fault.delay)
         response = fault.response() or self._answer(request, form)
         body = response.body if isinstance(response.body, bytes) else b""
         if fault.warnings and response.status == 200:

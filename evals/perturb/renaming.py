@@ -38,9 +38,9 @@ KEPT_KEYS = frozenset({"apiVersion", "kind", "group", "apiGroup"})
 class Names:
     """The new names, and the way back."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, stem: str = "quartz") -> None:
         olds = sorted(set(_names(world)), key=lambda name: (-len(name), name))
-        self.new = {old: f"quartz-{number}x" for number, old in enumerate(olds)}
+        self.new = {old: f"{stem}-{number}x" for number, old in enumerate(olds)}
         self._old = {new: old for old, new in self.new.items()}
         self._forward = _pattern(self.new)
         self._back = _pattern(self._old)
@@ -118,6 +118,7 @@ def renamed_world(world: World, names: Names) -> World:
         objects=[names.body(body) for body in world.objects],
         series=Renamed(world.series, names),
         logs={tuple_of(names, key): body for key, body in world.logs.items()},
+        alerts=[names.body(alert) for alert in world.alerts],
     )
 
 

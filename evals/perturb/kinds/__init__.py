@@ -1,0 +1,1 @@
+"""The perturbations, one file each, found by themselves. A module declares `PERTURBATION`."""

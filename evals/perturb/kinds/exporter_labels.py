@@ -1,0 +1,33 @@
+"""dcgm-exporter labels as another cluster has them: honorLabels the other way, the node's label spelled otherwise."""
+
+from __future__ import annotations
+
+from random import Random
+
+from evals.perturb.exporters import option, with_options
+from evals.perturb.model import Perturbation, Unfit
+from evals.world.load import Blueprint
+from tools.types import JsonObject
+
+
+def _plan(plan: Blueprint, dice: Random) -> Blueprint:
+    place = option(plan, "dcgm")
+    if place.at("off").value is True:
+        raise Unfit("the world has no dcgm-exporter")
+    fallback = "hostname" if place.at("version").value == "4.9" else "Hostname"
+    spelled = place.at("hostname_label").value or fallback
+    turned: JsonObject = {
+        "honor_labels": place.at("honor_labels").value is not True,
+        "hostname_label": "Hostname" if spelled == "hostname" else "hostname",
+    }
+    kept = dice.choice([("honor_labels",), ("hostname_label",), ("honor_labels", "hostname_label")])
+    return with_options(plan, "dcgm", {name: turned[name] for name in kept})
+
+
+PERTURBATION = Perturbation(
+    description="GPU series with pod or exported_pod, Hostname or hostname, the other way round",
+    right="stays",
+    because="the same facts under the labels of another scrape or exporter version",
+    traps=("T4", "T5"),
+    plan=_plan,
+)

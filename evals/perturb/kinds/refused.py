@@ -1,0 +1,50 @@
+"""One kind of object that cannot be read: for want of rights, or because its server is down."""
+
+from __future__ import annotations
+
+from random import Random
+
+from evals.perturb.model import Perturbation, Unfit, doubted
+from evals.types import Scenario
+from evals.world.model import World
+from tools import fields
+
+RESOURCES = {
+    "Pod": "pods",
+    "Node": "nodes",
+    "Event": "events",
+    "Deployment": "deployments",
+    "StatefulSet": "statefulsets",
+    "ReplicaSet": "replicasets",
+    "Job": "jobs",
+    "HorizontalPodAutoscaler": "horizontalpodautoscalers",
+    "ScaledObject": "scaledobjects",
+    "Workload": "workloads",
+}
+STATUSES = (403, 503)
+
+
+def _change(world: World, scenario: Scenario, dice: Random) -> tuple[World, Scenario]:
+    if scenario.change is not None:
+        raise Unfit("a change needs to read what it changes")
+    if world.faults:
+        raise Unfit("the world's servers fail in a way of their own")
+    there = {fields.text(body, "kind") for body in world.objects}
+    kind = dice.choice([kind for kind in RESOURCES if kind in there and not _named(world, scenario, kind)])
+    world.faults = [{"server": "kube", "match": f"/{RESOURCES[kind]}", "status": dice.choice(STATUSES)}]
+    return world, doubted(scenario, f"kubectl get {kind.lower()}")
+
+
+def _named(world: World, scenario: Scenario, kind: str) -> bool:
+    """True where the question names an object of this kind: nobody could tell what it means."""
+    names = {fields.text(body, "metadata", "name") for body in world.objects if fields.text(body, "kind") == kind}
+    return any(word.strip("?,.") in names for word in scenario.question.replace("/", " ").split())
+
+
+PERTURBATION = Perturbation(
+    description="one resource is refused for good, with 403 or 503",
+    right="or_inconclusive",
+    because="what rests on that resource cannot be known",
+    traps=("failing tools",),
+    change=_change,
+)
