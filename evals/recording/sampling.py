@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from evals.recording.selecting import LOOKBACK, touched
+from evals.promql.selecting import LOOKBACK, touched
 from evals.recording.writer import LeftOut
 from evals.world.model import RawSeries
 from evals.world.samples import step_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evals.recording.selecting import LOOKBACK, touched
+from evals.promql.selecting import LOOKBACK, touched
 
 
 @pytest.mark.parametrize(
