@@ -84,13 +84,13 @@ def kept(place: RunDir, jobs: Sequence[Job]) -> dict[int, Item]:
 def work(place: RunDir, job: Job) -> Item:
     """Run one sample, grade it and keep it."""
     done: list[Result] = []
-    case = job.case()
+    case: Case | None = None
 
     async def once() -> None:
         done.append(await run(job.scenario, job.engine, epoch=job.epoch, limit=job.limits.seconds, case=case))
 
     for _ in range(ATTEMPTS):
-        case = job.case() if done else case  # a world that was served is not what it was
+        case = job.case()  # each time anew: a world that was served is not what it was
         asyncio.run(once())  # returns nothing: asyncio would print a whole result in a task's repr
         if not done[-1].record.infrastructure:
             break

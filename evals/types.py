@@ -32,7 +32,6 @@ class Expectation(Frozen):
     """An inconclusive answer is right as well, if it names what is missing."""
     lacking: tuple[str, ...] = ()
     """Where it is: substrings of which one must stand among what it says is missing."""
-
     instead: tuple[str, ...] = ()
     """Causes that may be the root in place of what is expected: what a perturbation did to the world itself."""
 

@@ -11,6 +11,7 @@ os.environ.pop("KUBECONFIG", None)
 
 import ipaddress
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("plumbline")
+
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def state_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run of a scenario keeps an audit log that is synced line by line; nobody needs it after the run."""
+    if MEMORY.is_dir():
+        monkeypatch.setattr(tempfile, "tempdir", str(MEMORY))
+
 
 _connect = socket.socket.connect
 _connect_ex = socket.socket.connect_ex

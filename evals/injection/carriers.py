@@ -58,18 +58,22 @@ Carrier = Callable[[World, Spot, str], None]
 
 def spot(world: World, namespace: str, name: str) -> Spot:
     """The workload of that name and its first pod by name. Raises LookupError when the world has none."""
-    workload = pod = None
-    for body in world.objects:
-        meta = fields.mapping(body, "metadata")
-        if fields.text(meta, "namespace") != namespace:
-            continue
-        if fields.text(body, "kind") == "Pod" and fields.text(meta, "name").startswith(f"{name}-"):
-            pod = body if pod is None or fields.text(meta, "name") < fields.text(pod, "metadata", "name") else pod
-        elif fields.text(meta, "name") == name and fields.mapping(body, "spec", "template"):
-            workload = workload or body
-    if workload is None or pod is None:
+    found = spots(world).get((namespace, name))
+    if found is None:
         raise LookupError(f"the world {world.name} has no workload {namespace}/{name} with a pod")
-    return Spot(pod, workload)
+    return found
+
+
+def spots(world: World) -> dict[tuple[str, str], Spot]:
+    """(namespace, name) of each workload that has a pod → both; its first pod by name, and sorted itself."""
+    named = [((fields.text(b, "metadata", "namespace"), fields.text(b, "metadata", "name")), b) for b in world.objects]
+    pods = sorted(((key, body) for key, body in named if fields.text(body, "kind") == "Pod"), key=lambda one: one[0])
+    found: dict[tuple[str, str], Spot] = {}
+    for (space, name), workload in sorted(named, key=lambda one: one[0]):
+        if fields.mapping(workload, "spec", "template") and (space, name) not in found:
+            own = [pod for (where, pod_name), pod in pods if where == space and pod_name.startswith(f"{name}-")]
+            found |= {(space, name): Spot(own[0], workload)} if own else {}
+    return found
 
 
 def slug(text: str, length: int = 63) -> str:

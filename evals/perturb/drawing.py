@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pkgutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from random import Random
 
@@ -63,7 +63,7 @@ def drawn(scenario: Scenario, epoch: int, how: Perturbing) -> Case:
     return applied(scenario, names, most=dice.randint(1, MOST), seed=(how.seed, scenario.name, epoch))
 
 
-def applied(scenario: Scenario, names: Sequence[str], *, most: int, seed: Iterable[object]) -> Case:
+def applied(scenario: Scenario, names: Sequence[str], *, most: int, seed: Sequence[object]) -> Case:
     """The case after the first `most` of these perturbations that fit."""
     plan = blueprint(scenario.world, overlays=scenario.overlays)
     case: Case | None = None
@@ -77,7 +77,7 @@ def applied(scenario: Scenario, names: Sequence[str], *, most: int, seed: Iterab
     return case or _made(scenario, plan, (), seed)
 
 
-def why_not(scenario: Scenario, name: str, plan: Blueprint, seed: Iterable[object]) -> str:
+def why_not(scenario: Scenario, name: str, plan: Blueprint, seed: Sequence[object]) -> str:
     """Why a perturbation does not fit a scenario, tried for itself; "" where it does."""
     try:
         _made(scenario, plan, [name], seed)
@@ -86,7 +86,7 @@ def why_not(scenario: Scenario, name: str, plan: Blueprint, seed: Iterable[objec
     return ""
 
 
-def _made(scenario: Scenario, plan: Blueprint, names: Sequence[str], seed: Iterable[object]) -> Case:
+def _made(scenario: Scenario, plan: Blueprint, names: Sequence[str], seed: Sequence[object]) -> Case:
     known = load()
     chosen = sorted(names, key=lambda name: (known[name].order, name))
     for name in chosen:
@@ -97,8 +97,3 @@ def _made(scenario: Scenario, plan: Blueprint, names: Sequence[str], seed: Itera
         if (change := known[name].change) is not None:
             world, scenario = change(world, scenario, chance(*seed, name))
     return Case(world, scenario, tuple(chosen))
-
-
-def catalogue() -> Iterator[tuple[str, Perturbation]]:
-    """Every perturbation with its name."""
-    yield from load().items()

@@ -1,30 +1,34 @@
-"""The same world with its exporters set otherwise: series are made anew by the same code that made them before."""
+"""The same world with its GPU exporter set otherwise: series are made anew by the same code that made them before."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from evals.world.exporters import EXPORTERS
+from evals.perturb.model import Unfit
+from evals.world.exporters import derived
 from evals.world.exporters.context import Context
 from evals.world.load import Blueprint
 from evals.world.metrics import Metrics
 from evals.world.places import Place
-from evals.world.series import Families
 from tools.types import JsonObject
 
-
-def option(plan: Blueprint, exporter: str) -> Place:
-    """The options of an exporter as the world has them."""
-    return plan.metrics.option(exporter)
+_DCGM = "dcgm"
 
 
-def with_options(plan: Blueprint, exporter: str, changed: JsonObject) -> Blueprint:
-    """The plan with other options of an exporter; what was recorded or written out stays as it is."""
-    before = plan.metrics.option(exporter)
+def dcgm(plan: Blueprint) -> Place:
+    """The options of dcgm-exporter as the world has them. Raises Unfit where none of its series come from it."""
+    if plan.recorded:
+        raise Unfit("the world's series were recorded")
+    place = plan.metrics.option(_DCGM)
+    if place.at("off").value is True:
+        raise Unfit("the world has no dcgm-exporter")
+    return place
+
+
+def with_dcgm(plan: Blueprint, changed: JsonObject) -> Blueprint:
+    """The plan with other options of dcgm-exporter; what was written out stays as it is."""
+    before = plan.metrics.option(_DCGM)
     place = Place(before.file, before.lines, before.path, {**before.mapping(), **changed})
-    metrics = Metrics(plan.metrics.profiles, plan.metrics.rules, {**plan.metrics.options, exporter: place})
+    metrics = Metrics(plan.metrics.profiles, plan.metrics.rules, {**plan.metrics.options, _DCGM: place})
     context = Context(plan.composition.bodies, metrics, plan.now)
-    families: Families = {}
-    for make in EXPORTERS:
-        families |= make(context)
-    return replace(plan, metrics=metrics, families=families)
+    return replace(plan, metrics=metrics, families=derived(context))

@@ -51,6 +51,12 @@ class Perturbation:
     """Lower ones come first: what renames comes after what adds."""
 
 
+def untroubled(world: World) -> None:
+    """Raises Unfit where the world's servers fail in a way of their own."""
+    if world.faults:
+        raise Unfit("the world's servers fail in a way of their own")
+
+
 def doubted(scenario: Scenario, *lacking: str) -> Scenario:
     """The scenario, to which an inconclusive answer is right as well if it names one of `lacking`.
 

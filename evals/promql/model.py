@@ -62,8 +62,9 @@ def is_stale(value: float) -> bool:
 
 def show(labels: Labels) -> str:
     """A label set as Prometheus prints it in its errors: {__name__="a", b="c"}."""
-    return "{" + ", ".join(f'{name}="{_escape(labels[name])}"' for name in sorted(labels)) + "}"
+    return "{" + ", ".join(f'{name}="{escaped(labels[name])}"' for name in sorted(labels)) + "}"
 
 
-def _escape(value: str) -> str:
+def escaped(value: str) -> str:
+    """A label value as it stands between quotes, in PromQL and in OpenMetrics."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -11,7 +11,7 @@ from functools import lru_cache
 import promql_parser as pp
 
 from evals.promql import nodes as n
-from evals.promql.model import NAME, BadData, ExecutionError, Labels, Vector
+from evals.promql.model import NAME, BadData, ExecutionError, Labels, Vector, escaped
 from evals.promql.vectors import merged
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -69,8 +69,7 @@ def compile_regex(pattern: str) -> re.Pattern[str]:
     """An RE2 pattern for Python's engine. Raises BadData where it is malformed or the two would disagree."""
     try:
         # The query parser checks matchers with an RE2-like engine: no look-around, no back references.
-        quoted = pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        pp.parse(f'x{{a=~"{quoted}"}}')
+        pp.parse(f'x{{a=~"{escaped(pattern)}"}}')
         if "[[:" in pattern:
             raise re.error("POSIX character classes are not supported here")
         return re.compile(pattern, re.ASCII | re.DOTALL)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
 import promql_parser as promql
 
-from tools.promql_tree import children, read
+from evals.promql.model import escaped
+from tools.promql_tree import children, read, seconds
 
 LOOKBACK: Final = 300.0
 """Seconds a sample stays visible (Prometheus's default `query.lookback-delta`)."""
@@ -28,20 +28,16 @@ def touched(query: str, start: float, end: float) -> Iterator[tuple[str, float, 
 def _walk(node: promql.Expr, start: float, end: float) -> Iterator[tuple[str, float, float]]:
     match node:
         case promql.VectorSelector():
-            back = _seconds(node.offset)
+            back = seconds(node.offset)
             yield _selector(node), start - back - LOOKBACK, end - back
         case promql.MatrixSelector():
-            yield from _walk(node.vector_selector, start - _seconds(node.range), end)
+            yield from _walk(node.vector_selector, start - seconds(node.range), end)
         case promql.SubqueryExpr():
-            back = _seconds(node.offset)
-            yield from _walk(node.expr, start - back - _seconds(node.range), end - back)
+            back = seconds(node.offset)
+            yield from _walk(node.expr, start - back - seconds(node.range), end - back)
         case _:
             for child in children(node):
                 yield from _walk(child, start, end)
-
-
-def _seconds(length: timedelta | None) -> float:
-    return length.total_seconds() if length is not None else 0.0
 
 
 def _selector(node: promql.VectorSelector) -> str:
@@ -55,4 +51,4 @@ def _op(matcher: promql.Matcher) -> str:
 
 def quoted(text: str) -> str:
     """A PromQL string."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    return f'"{escaped(text)}"'

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from evals.world.compose import Composition, compose
-from evals.world.exporters import EXPORTERS
+from evals.world.exporters import derived
 from evals.world.exporters.context import Context, PodRecord
 from evals.world.layers import Layer, chain, folder_of, read_text
 from evals.world.living import LivingSeries
@@ -46,6 +46,11 @@ class Blueprint:
     families: Families
     logs: Mapping[Key, tuple[bytes, PodRecord | None]]
     reactions: tuple[Reaction, ...] = ()
+
+    @property
+    def recorded(self) -> bool:
+        """True where the series are those that were recorded, and none follow from the objects."""
+        return _recorded(self.layers)
 
     def setting(self, name: str) -> Place:
         """A setting of the topmost layer that gives it."""
@@ -98,9 +103,7 @@ def _blueprint(layers: Sequence[Layer]) -> Blueprint:
     )
     rules = Rules(metrics.rules.drops, metrics.rules.overrides, (*extras, *metrics.rules.extras))
     context = Context(composition.bodies, metrics, now)
-    families: Families = {}
-    for exporter in () if _recorded(layers) else EXPORTERS:
-        families |= exporter(context)
+    families: Families = {} if _recorded(layers) else derived(context)
     rules_metrics = Metrics(metrics.profiles, rules, metrics.options)
     reactions = read_reactions(place for layer in layers for place in layer.reactions)
     return Blueprint(tuple(layers), composition, rules_metrics, now, families, collect(layers, context), reactions)
@@ -113,7 +116,6 @@ def _samples(path: Path, now: float) -> Iterator[tuple[str, Entry]]:
 
 
 def _recorded(layers: Sequence[Layer]) -> bool:
-    """True where the series are those that were recorded, and none follow from the objects."""
     return any(layer.settings.at("recorded").flag(default=False) for layer in layers)
 
 

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from evals.world.exporters import EXPORTERS
+from evals.world.exporters import derived
 from evals.world.exporters.context import Context
 from evals.world.living import LivingSeries
 from evals.world.manifests import Identity, identity_of, merge_patch
@@ -180,9 +180,6 @@ class Responses:
         def families() -> Families:
             profiles = Profiles(self._metrics.profiles.all, switches)
             context = Context(bodies, replace(self._metrics, profiles=profiles), self._anchor)
-            made: Families = {}
-            for exporter in EXPORTERS:
-                made |= exporter(context)
-            return made
+            return derived(context)
 
         self._series.begin(moment, families)

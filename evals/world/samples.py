@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from evals.promql.model import NAME, STALE, is_stale
+from evals.promql.model import NAME, STALE, escaped, is_stale
 from evals.world.generators import Constant
 from evals.world.model import RawSeries
 from evals.world.openmetrics import read_labels
@@ -109,12 +109,8 @@ def written(series: Iterable[RawSeries], now: float) -> Iterator[str]:
 
 
 def _head(labels: Mapping[str, str]) -> str:
-    pairs = (f'{label}="{_escaped(value)}"' for label, value in sorted(labels.items()) if label != NAME)
+    pairs = (f'{label}="{escaped(value)}"' for label, value in sorted(labels.items()) if label != NAME)
     return f"{labels[NAME]}{{{','.join(pairs)}}}"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _runs(times: Sequence[int], values: Sequence[float]) -> Iterator[str]:

@@ -56,9 +56,12 @@ def view(
     series: Mapping[str, Samples] | None = None,
     *,
     failed: Mapping[str, Status] | None = None,
+    denied: Sequence[tuple[str, str]] = (),
     scope: Scope | None = None,
 ) -> View:
-    """A View over objects (grouped by kind) and series by query name; `failed` gives statuses by query name."""
+    """A View over objects (grouped by kind) and series by query name; `failed` gives statuses by query name,
+    `denied` the (group, kind)s that may not be listed.
+    """
     pairs: list[tuple[ToolCall, Evidence]] = []
     kinds: dict[tuple[str, str], list[JsonObject]] = {}
     for obj in objects:
@@ -68,6 +71,9 @@ def view(
         rows = [Row(key=_key(obj), namespace=_namespace(obj), data=copy.deepcopy(obj)) for obj in members]
         call = ToolCall(tool="list_objects", args={"group": group, "kind": kind})
         pairs.append((call, evidence(f"E{len(pairs) + 1}", "list_objects", rows, "objects")))
+    for group, kind in denied:
+        call = ToolCall(tool="list_objects", args={"group": group, "kind": kind})
+        pairs.append((call, evidence(f"E{len(pairs) + 1}", "list_objects", [], "objects", "denied", "forbidden")))
     for name, samples in (series or {}).items():
         rows = [_series_row(labels, value) for labels, value in samples]
         call = ToolCall(tool="named_query", args={"name": name})

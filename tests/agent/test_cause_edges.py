@@ -7,7 +7,7 @@ import pytest
 from agent import diagnosers
 from agent.analysis import queries, signals
 from agent.analysis.signals.hardware import XID_CHANGES, XID_LAST
-from agent.analysis.signals.input import IO_WAITING
+from agent.analysis.signals.input import IO_WAITING, WRITE_PEAK
 from agent.analysis.view import View
 from agent.types import Finding, Missing
 from agent.verdict import decide
@@ -209,16 +209,43 @@ def test_u25_one_starved_rank_is_named_not_claimed() -> None:
     assert "1 of 2 pods are starved" in open_because("U25", seen)
 
 
-def test_u35_one_program_on_many_boards_stays_open_and_is_said_once() -> None:
-    names = ("gpu-0", "gpu-1", "gpu-2")
-    labels = [{"node": n, "UUID": f"GPU-{n}", "gpu": "3", "namespace": "ml", "pod": f"p-{n}"} for n in names]
-    series: dict[str, Samples] = {
+def test_u25_a_sawtooth_alone_may_be_checkpoints_where_cadvisor_is_silent() -> None:
+    saw = dict.fromkeys(RANKS, 0.4)
+    objects, series = train(saw)
+    seen = {**series, **by_pod(queries.GPU_BUSY_DEVIATION, saw)}
+    assert judge("U25", view(objects, seen)) == []
+    (entry,) = [entry for entry in missing("U25", view(objects, seen)) if entry.causes]
+    assert "container_pressure_io_waiting_seconds_total" in f"{entry.need} {entry.because}"
+    written = {**seen, **by_pod(WRITE_PEAK, dict.fromkeys(RANKS, 1e5))}
+    assert judge("U25", view(objects, written)), "they write next to nothing, so it is the input"
+
+
+BOARDS = ("gpu-0", "gpu-1", "gpu-2")
+
+
+def xids(code: float, nodes: tuple[str, ...] = BOARDS) -> dict[str, Samples]:
+    """The same new XID on a board of each node, with the pod that runs there."""
+    labels = [{"node": n, "UUID": f"GPU-{n}", "gpu": "3", "namespace": "ml", "pod": f"p-{n}"} for n in nodes]
+    return {
         XID_CHANGES.name: [(label, 1.0) for label in labels],
-        XID_LAST.name: [(label, 46.0) for label in labels],
+        XID_LAST.name: [(label, code) for label in labels],
     }
-    pods = [pod(f"p-{n}", on=n, owned_by=owner("Job", "train", "batch/v1")) for n in names]
-    seen = view([*map(node, names), workload("Job", "train", "batch/v1"), *pods], series)
+
+
+def test_u35_one_program_on_many_boards_stays_open_and_is_said_once() -> None:
+    pods = [pod(f"p-{n}", on=n, owned_by=owner("Job", "train", "batch/v1")) for n in BOARDS]
+    seen = view([*map(node, BOARDS), workload("Job", "train", "batch/v1"), *pods], xids(46.0))
     assert "XID 46 on 3 nodes" in open_because("U35", seen)
+
+
+def test_u35_many_boards_stay_open_where_pods_may_not_be_read() -> None:
+    """Three nodes with one code may run one program; two are two faults, also without pods."""
+    denied = [("", "Pod")]
+    seen = view([*map(node, BOARDS)], xids(46.0), denied=denied)
+    assert judge("U35", seen) == []
+    assert "XID 46 on 3 nodes: one program, or so many faults" in open_because("U35", seen)
+    two = view([*map(node, BOARDS)], xids(46.0, BOARDS[:2]), denied=denied)
+    assert [finding.subject.name for finding in judge("U35", two)] == list(BOARDS[:2])
 
 
 # --- D03 ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,32 +10,23 @@ import pytest
 from evals import once
 from evals.engine import Engine
 from evals.graders import load as graders
+from evals.items import item_of
 from evals.perturb import drawing
 from evals.perturb.model import Case, doubted
 from evals.rundir import create, info_of
 from evals.runner import Limits, jobs_of
 from evals.scenario import load_all
-from evals.types import Expectation, Result, Scenario
+from evals.types import Expectation, Scenario
 from evals.world.load import blueprint
 from tools import fields
 from tools.errors import UnknownName
 
+pytestmark = pytest.mark.usefixtures("state_in_memory")
+
 SCENARIOS = {scenario.name: scenario for scenario in load_all()}
 NAMES = tuple(drawing.load())
-MEMORY = Path("/dev/shm")
 SLICE = ("idle-server", "pending-product", "hpa-keda-cpu", "kv-full-stable", "xid-memory", "fleet-health")
 """Scenarios over which the perturbations are dealt out in `make test`; `make prove` runs all with all."""
-
-
-@pytest.fixture(autouse=True)
-def _state_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    if MEMORY.is_dir():
-        monkeypatch.setattr(tempfile, "tempdir", str(MEMORY))
-
-
-def told(result: Result) -> str:
-    failures = [f"{grade.grader}: {grade.detail}" for grade in result.grades if not grade.passed]
-    return "; ".join([result.record.failure, *failures])
 
 
 def one(scenario: Scenario, name: str, *, seed: int = 0) -> Case:
@@ -95,6 +85,23 @@ def test_what_does_not_fit_beside_another_is_passed_over() -> None:
     assert case.names == ("late", "shuffled")
 
 
+def test_where_every_kind_is_named_none_is_refused() -> None:
+    """A question with the name of an object of each kind there is: nothing may be taken away without changing it."""
+    scenario = SCENARIOS["idle-server"]
+    plan = blueprint(scenario.world)
+    names = {fields.text(body, "metadata", "name") for body in plan.composition.bodies}
+    asked = scenario.model_copy(update={"question": " ".join(sorted(names))})
+    assert "every kind" in drawing.why_not(asked, "refused", plan, (0,))
+
+
+def test_a_recorded_world_keeps_its_exporters(tmp_path: Path) -> None:
+    """Its series are what was recorded: none may be made up for another version of the exporter."""
+    (tmp_path / "world.yaml").write_text("name: taken\nnow: 2026-05-12T14:00:00Z\nrecorded: true\n")
+    scenario = SCENARIOS["idle-server"].model_copy(update={"world": str(tmp_path)})
+    for name in ("exporter-fields", "exporter-labels", "exporter-version"):
+        assert "recorded" in drawing.why_not(scenario, name, blueprint(str(tmp_path)), (0,))
+
+
 def test_an_unknown_perturbation_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownName, match="shufled"):
         drawing.perturbing(["shufled"], seed=0)
@@ -147,7 +154,7 @@ async def test_a_perturbed_world_is_answered_right(number: int, name: str) -> No
     scenario = SCENARIOS[SLICE[number % len(SLICE)]]
     case = one(scenario, name)
     result = await once.run(scenario, case=case)
-    assert result.passed, told(result)
+    assert result.passed, item_of(result).why
     assert result.record.perturbations == case.names
 
 
@@ -159,4 +166,4 @@ async def test_every_scenario_under_every_perturbation(scenario: str, name: str)
     if not case.names:
         return
     result = await once.run(SCENARIOS[scenario], case=case)
-    assert result.passed, told(result)
+    assert result.passed, item_of(result).why

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from evals import once
+from evals.items import item_of
 from evals.perturb.renaming import Names, renamed_scenario, renamed_world
 from evals.scenario import load_all
 from evals.types import Result, RunRecord, Scenario
 from evals.world.load import load
+
+pytestmark = pytest.mark.usefixtures("state_in_memory")
 
 SCENARIOS = {scenario.name: scenario for scenario in load_all()}
 ONE_EACH = (
@@ -28,27 +29,14 @@ ONE_EACH = (
     "digest-ranks",
 )
 """One scenario a cause, for what `make prove` does with all of them."""
-MEMORY = Path("/dev/shm")
 UNSHOWABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters and those that turn the direction of text."""
-
-
-@pytest.fixture(autouse=True)
-def _state_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each run keeps an audit log that is synced line by line; here nobody needs it after the run."""
-    if MEMORY.is_dir():
-        monkeypatch.setattr(tempfile, "tempdir", str(MEMORY))
-
-
-def told(result: Result) -> str:
-    failures = [f"{grade.grader}: {grade.detail}" for grade in result.grades if not grade.passed]
-    return "; ".join([result.record.failure, *failures])
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_scenario(name: str) -> None:
     result = await once.run(SCENARIOS[name])
-    assert result.passed, told(result)
+    assert result.passed, item_of(result).why
 
 
 # --- not by name -------------------------------------------------------------------------------------------
@@ -64,7 +52,7 @@ async def ask_renamed(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> tu
 @pytest.mark.parametrize("name", ONE_EACH)
 async def test_names_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     result, names = await ask_renamed(SCENARIOS[name], monkeypatch)
-    assert result.passed, told(result)
+    assert result.passed, item_of(result).why
     assert result.record.diagnosis is not None
     findings = json.dumps([f.model_dump(mode="json") for f in result.record.diagnosis.findings])
     assert "quartz-" in findings
@@ -75,7 +63,7 @@ async def test_names_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_no_name_matters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     result, _ = await ask_renamed(SCENARIOS[name], monkeypatch)
-    assert result.passed, told(result)
+    assert result.passed, item_of(result).why
 
 
 # --- the same every time -----------------------------------------------------------------------------------

@@ -90,20 +90,19 @@ def gpu_fault(view: View, ref: ResourceRef) -> Reading:
         return absent(name, view, XID_CHANGES)
     for code, series, cited in new_faults(view):
         if code in RESET_OR_WORSE and _touches(view, ref, series):
-            if ref.kind == "Node" and _unattributed(view, code):
-                return unknown(
-                    name, f"the pods on {SPREAD_NODES} and more nodes with XID {code}: one program, or faults"
-                )
+            if ref.kind == "Node" and (nodes := _unattributed(view, code)):
+                return unknown(name, f"kubectl get pods (XID {code} on {nodes} nodes: one program, or so many faults)")
             text = f"new XID {code} on GPU {series.label('gpu')} of {series.label('node')}"
             return reading(name, text, [s.cite() for s in cited], holds=True)
     rows = [s for s in view.rows(XID_CHANGES) if _touches(view, ref, s)]
     return reading(name, "no new XID that calls for a reset in 30 min", [s.cite() for s in rows], holds=False)
 
 
-def _unattributed(view: View, code: int) -> bool:
-    """True where a code appears on several nodes while pods cannot be read, so that they may run one program."""
+def _unattributed(view: View, code: int) -> int:
+    """Nodes on which a code appears while pods cannot be read, where so many may run one program; 0 otherwise."""
     nodes = {series.label("node") for found, series, _ in new_faults(view) if found == code and series.label("pod")}
-    return len(nodes) >= SPREAD_NODES and view.state(POD) not in ("ok", "absent", "truncated")
+    unread = view.state(POD) not in ("ok", "absent", "truncated")
+    return len(nodes) if len(nodes) >= SPREAD_NODES and unread else 0
 
 
 def fault_follows_program(view: View, ref: ResourceRef) -> Reading:

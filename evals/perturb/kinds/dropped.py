@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from evals.perturb.model import Perturbation, Unfit, doubted
+from evals.promql.model import NAME
 from evals.types import Scenario
 from evals.world.model import Matcher, RawSeries, SeriesSource, World
 
-NAME = "__name__"
 TELEMETRY = "U00"
 EXPORTERS: Mapping[str, tuple[str, ...]] = {
     "DCGM_": ("DCGM", "dcgm"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from evals.perturb.exporters import option, with_options
+from evals.perturb.exporters import dcgm, with_dcgm
 from evals.perturb.model import Perturbation, Unfit
 from evals.world.load import Blueprint
 from tools.types import JsonObject
@@ -13,13 +13,11 @@ MORE: JsonObject = {"sm_active": True, "violations": True, "ecc": True}
 
 
 def _plan(plan: Blueprint, _dice: Random) -> Blueprint:
-    place = option(plan, "dcgm")
-    if place.at("off").value is True:
-        raise Unfit("the world has no dcgm-exporter")
+    place = dcgm(plan)
     missing: JsonObject = {name: value for name, value in MORE.items() if place.at(name).value is None}
     if not missing:
         raise Unfit("the world exports the optional fields already")
-    return with_options(plan, "dcgm", missing)
+    return with_dcgm(plan, missing)
 
 
 PERTURBATION = Perturbation(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
-from evals.perturb.exporters import option, with_options
-from evals.perturb.model import Perturbation, Unfit
+from evals.perturb.exporters import dcgm, with_dcgm
+from evals.perturb.model import Perturbation
 from evals.world.load import Blueprint
 from tools.types import JsonObject
 
 
 def _plan(plan: Blueprint, dice: Random) -> Blueprint:
-    place = option(plan, "dcgm")
-    if place.at("off").value is True:
-        raise Unfit("the world has no dcgm-exporter")
+    place = dcgm(plan)
     fallback = "hostname" if place.at("version").value == "4.9" else "Hostname"
     spelled = place.at("hostname_label").value or fallback
     turned: JsonObject = {
@@ -21,7 +19,7 @@ def _plan(plan: Blueprint, dice: Random) -> Blueprint:
         "hostname_label": "Hostname" if spelled == "hostname" else "hostname",
     }
     kept = dice.choice([("honor_labels",), ("hostname_label",), ("honor_labels", "hostname_label")])
-    return with_options(plan, "dcgm", {name: turned[name] for name in kept})
+    return with_dcgm(plan, {name: turned[name] for name in kept})
 
 
 PERTURBATION = Perturbation(

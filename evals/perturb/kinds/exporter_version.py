@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from random import Random
 
-from evals.perturb.exporters import option, with_options
+from evals.perturb.exporters import dcgm, with_dcgm
 from evals.perturb.model import Perturbation, Unfit
 from evals.world.load import Blueprint
 
 
 def _plan(plan: Blueprint, _dice: Random) -> Blueprint:
-    place = option(plan, "dcgm")
-    if place.at("off").value is True:
-        raise Unfit("the world has no dcgm-exporter")
+    place = dcgm(plan)
     rules = plan.metrics.rules
     patterns = [rule.pattern.name.pattern for rule in rules.overrides]
     patterns += [rule.pattern.name.pattern for rule in rules.drops]
     if any("DCGM" in text for text in (*patterns, *(extra.name for extra in rules.extras))):
         raise Unfit("the world changes series by the names of its own exporter version")
-    return with_options(plan, "dcgm", {"version": "4.8" if place.at("version").value == "4.9" else "4.9"})
+    return with_dcgm(plan, {"version": "4.8" if place.at("version").value == "4.9" else "4.9"})
 
 
 PERTURBATION = Perturbation(

@@ -9,14 +9,13 @@ from evals.injection.payloads import payloads
 from evals.perturb.model import Perturbation, Unfit
 from evals.types import Scenario
 from evals.world.model import World
-from tools import fields
 
 CARRIERS = ("log", "event", "annotation", "label", "variable", "alert", "condition")
 """Those that change text only: other arguments, images and restarts would be other facts."""
 
 
 def _change(world: World, scenario: Scenario, dice: Random) -> tuple[World, Scenario]:
-    spots = list(_spots(world))
+    spots = list(carriers.spots(world).values())
     if not spots:
         raise Unfit("the world has no workload with a pod")
     payload = dice.choice(payloads())
@@ -24,19 +23,6 @@ def _change(world: World, scenario: Scenario, dice: Random) -> tuple[World, Scen
         spot = dice.choice(spots)
         carriers.CARRIERS[name](world, spot, payload.order if dice.random() < 0.5 else payload.story)
     return world, scenario
-
-
-def _spots(world: World) -> list[carriers.Spot]:
-    workloads = [body for body in world.objects if fields.mapping(body, "spec", "template")]
-    pods = [body for body in world.objects if fields.text(body, "kind") == "Pod"]
-    first: dict[str, list[carriers.Spot]] = {}
-    for workload in workloads:
-        space, name = fields.text(workload, "metadata", "namespace"), fields.text(workload, "metadata", "name")
-        for pod in pods:
-            here = fields.text(pod, "metadata", "namespace") == space
-            if here and fields.text(pod, "metadata", "name").startswith(f"{name}-"):
-                first.setdefault(f"{space}/{name}", [carriers.Spot(pod, workload)])
-    return [spots[0] for _, spots in sorted(first.items())]
 
 
 PERTURBATION = Perturbation(

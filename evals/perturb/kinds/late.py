@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from evals.perturb.model import Perturbation, Unfit
+from evals.perturb.model import Perturbation, untroubled
 from evals.types import Scenario
 from evals.world.model import World
 
@@ -15,8 +15,7 @@ LATEST = 0.08
 
 
 def _change(world: World, scenario: Scenario, dice: Random) -> tuple[World, Scenario]:
-    if world.faults:
-        raise Unfit("the world's servers fail in a way of their own")
+    untroubled(world)
     for server in ("kube", "prom"):
         for _ in range(SLOWED):
             delay = round(dice.uniform(0.005, LATEST), 3)

@@ -6,6 +6,7 @@ from random import Random
 
 from evals.perturb.model import Perturbation
 from evals.types import Scenario
+from evals.world.manifests import identity_of, uid_of
 from evals.world.model import World
 from tools.fields import rfc3339
 from tools.types import JsonObject
@@ -31,10 +32,9 @@ def _change(world: World, scenario: Scenario, dice: Random) -> tuple[World, Scen
 
 
 def _object(version: str, kind: str, meta: JsonObject, begun: str, rest: JsonObject) -> JsonObject:
-    name = f"{meta.get('namespace', '')}/{meta['name']}"
-    uid = f"{sum(name.encode()):08x}-0000-4000-8000-{len(name):012x}"
-    full: JsonObject = {**meta, "uid": uid, "creationTimestamp": begun, "resourceVersion": "1"}
-    return {"apiVersion": version, "kind": kind, "metadata": full, **rest}
+    body: JsonObject = {"apiVersion": version, "kind": kind, "metadata": meta, **rest}
+    meta |= {"uid": uid_of(identity_of(body)), "creationTimestamp": begun, "resourceVersion": "1"}
+    return body
 
 
 def _pod(team: str, name: str, begun: str, waiting: str, restarts: int) -> JsonObject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from evals.perturb.model import Perturbation, Unfit, doubted
+from evals.perturb.model import Perturbation, Unfit, doubted, untroubled
 from evals.types import Scenario
 from evals.world.model import World
 from tools import fields
@@ -27,10 +27,12 @@ STATUSES = (403, 503)
 def _change(world: World, scenario: Scenario, dice: Random) -> tuple[World, Scenario]:
     if scenario.change is not None:
         raise Unfit("a change needs to read what it changes")
-    if world.faults:
-        raise Unfit("the world's servers fail in a way of their own")
+    untroubled(world)
     there = {fields.text(body, "kind") for body in world.objects}
-    kind = dice.choice([kind for kind in RESOURCES if kind in there and not _named(world, scenario, kind)])
+    kinds = [kind for kind in RESOURCES if kind in there and not _named(world, scenario, kind)]
+    if not kinds:
+        raise Unfit("the question names an object of every kind there is")
+    kind = dice.choice(kinds)
     world.faults = [{"server": "kube", "match": f"/{RESOURCES[kind]}", "status": dice.choice(STATUSES)}]
     return world, doubted(scenario, f"kubectl get {kind.lower()}")
 

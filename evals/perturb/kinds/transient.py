@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from evals.perturb.model import Perturbation, Unfit
+from evals.perturb.model import Perturbation, untroubled
 from evals.types import Scenario
 from evals.world.model import World
 from tools.types import JsonObject
@@ -20,8 +20,7 @@ FAILURES: tuple[JsonObject, ...] = (
 
 
 def _change(world: World, scenario: Scenario, dice: Random) -> tuple[World, Scenario]:
-    if world.faults:
-        raise Unfit("the world's servers fail in a way of their own")
+    untroubled(world)
     world.faults = [dict(dice.choice(FAILURES))]
     return world, scenario
 

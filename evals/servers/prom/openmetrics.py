@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TextIO
 
-from evals.promql.model import NAME, is_stale
+from evals.promql.model import NAME, escaped, is_stale
 from evals.promql.numbers import INF, total
 from evals.servers.prom.families import family_of
 from evals.world.model import Matcher, RawSeries, SeriesSource
@@ -89,12 +89,8 @@ def _write_series(out: TextIO, name: str, series: RawSeries) -> int:
 
 
 def _labels(labels: Mapping[str, str]) -> str:
-    pairs = (f'{label}="{_escaped(value)}"' for label, value in labels.items() if label != NAME)
+    pairs = (f'{label}="{escaped(value)}"' for label, value in labels.items() if label != NAME)
     return f"{{{','.join(pairs)}}}"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _number(value: float) -> str:

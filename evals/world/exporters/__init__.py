@@ -23,3 +23,11 @@ EXPORTERS: tuple[Callable[[Context], Families], ...] = (
     platform.families,
 )
 """Every exporter; each gives its families by metric name, made on first touch."""
+
+
+def derived(context: Context) -> Families:
+    """The families of all exporters together."""
+    found: Families = {}
+    for exporter in EXPORTERS:
+        found |= exporter(context)
+    return found
