@@ -19,10 +19,11 @@ from agent.types import Diagnosis
 from evals import graders
 from evals.engine import Engine
 from evals.perturb.model import Case
+from evals.scenario import plan_of
 from evals.servers.kube.server import KubeServer
 from evals.servers.prom.server import PromServer
 from evals.types import Changed, Judged, Result, RunRecord, Scenario
-from evals.world.load import load
+from evals.world.load import anchored
 from evals.world.model import World
 from tools.errors import PlumblineError, UserError
 from tools.kube.connect import KubeTarget, connect
@@ -143,7 +144,7 @@ async def record(
 async def _record(scenario: Scenario, engine: Engine, epoch: int, begun: float, case: Case | None) -> RunRecord:
     from evals import told  # not before it is needed: whoever only serves a world starts without it
 
-    world = case.world if case is not None else load(scenario.world, overlays=scenario.overlays)
+    world = case.world if case is not None else anchored(plan_of(scenario))
     with tempfile.TemporaryDirectory(prefix="plumbline-eval-") as folder:
         settings = engine.settings(Path(folder))
         async with serving(world) as served, App.open(settings, served.target, judging=engine.judging) as app:

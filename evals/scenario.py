@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from evals.types import Scenario
+from evals.world.load import Blueprint, blueprint
 from tools.documents import load_yaml_located
 from tools.errors import DocumentError, UnknownName
 
@@ -29,7 +30,13 @@ def load_file(path: Path) -> Scenario:
         raise DocumentError(path.name, line, ".".join(map(str, place)), str(first["msg"])) from None
     if scenario.name != path.stem:
         raise DocumentError(path.name, lines.get(("name",)), "name", f"must be the file's own name, {path.stem!r}")
-    return scenario
+    return scenario.beside(path.parent.absolute())
+
+
+def plan_of(scenario: Scenario) -> Blueprint:
+    """The blueprint of its world. Raises UnknownName and DocumentError."""
+    world, *overlays = scenario.layers
+    return blueprint(world, overlays=overlays)
 
 
 def load_all(pattern: str = "*", folder: Path = FOLDER) -> list[Scenario]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, PrivateAttr
 
 from agent.types import Diagnosis, ModelUsage
 from tools.types import Evidence, Frozen, JsonObject, Mode
@@ -18,6 +19,8 @@ class Expectation(Frozen):
     """The root cause; "" where none is expected."""
     subject: str = ""
     """Printed reference (`namespace/Kind/name`) of the root's subject, or of an object it affects."""
+    or_subject: tuple[str, ...] = ()
+    """References that are right as well: what stands below the subject where it cannot be seen."""
     also: tuple[str, ...] = ()
     """Further causes that may be found without being wrong."""
     must_cite: tuple[str, ...] = ()
@@ -72,6 +75,7 @@ class Scenario(Frozen):
 
     name: str
     world: str
+    """Of those that come with Plumbline, or a folder: a path with a slash, from the scenario's file."""
     overlays: tuple[str, ...] = ()
     question: str = ""
     """Empty: every cause of the families is judged (`plumbline diagnose`)."""
@@ -86,6 +90,19 @@ class Scenario(Frozen):
     """Secrets planted in the world; none may appear anywhere we write."""
     tags: tuple[str, ...] = ()
     change: WantedChange | None = None
+    _home: Path | None = PrivateAttr(default=None)
+
+    def beside(self, folder: Path) -> Scenario:
+        """The scenario of a file in that folder: worlds that are paths are looked for from there."""
+        placed = self.model_copy()
+        placed._home = folder
+        return placed
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The world and what is put on top: names, or paths that are good from anywhere."""
+        home = self._home
+        return tuple(str(home / name) if home and "/" in name else name for name in (self.world, *self.overlays))
 
 
 class Judged(Frozen):

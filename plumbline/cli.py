@@ -176,10 +176,16 @@ def _sessions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _world(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    world = commands.add_parser("world", help="list recorded worlds, or serve one to other programs")
+    world = commands.add_parser("world", help="list recorded worlds, check them, or serve one to other programs")
     worlds = world.add_subparsers(dest="world_command", metavar="COMMAND", required=True)
     listing = worlds.add_parser("list", help="the worlds that come with Plumbline")
     listing.set_defaults(module="plumbline.worlds", function="listing")
+    linting = worlds.add_parser("lint", help="explain every mistake of worlds and scenarios: file, line, field")
+    linting.add_argument(
+        "names", nargs="*", metavar="WORLD", help="names, folders, or scenario files (default: all worlds)"
+    )
+    linting.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    linting.set_defaults(module="plumbline.worlds", function="linting")
     serve = worlds.add_parser("serve", help="serve a world's API server and Prometheus on loopback ports")
     serve.add_argument("name")
     serve.add_argument("--anchor", choices=("world", "now"), default="world", help="date it by itself or by now")

@@ -1,4 +1,4 @@
-"""Worlds for other programs: list them, serve one on loopback."""
+"""Worlds for other programs: list them, say what is wrong with them, serve one on loopback."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from agent.analysis.readings import plural
 from agent.render.document import clean
+from evals.scenario_lint import lint_scenario
 from evals.servers.kube.server import KubeServer
 from evals.servers.prom.real import RealPrometheus
 from evals.servers.prom.server import PromServer
 from evals.world.catalogue import worlds
+from evals.world.lint import lint
 from evals.world.load import load
 from evals.world.model import Clock
 from plumbline.outcome import put
 from plumbline.times import duration
-from tools.errors import SettingsError
+from tools.errors import DocumentError, SettingsError
 from tools.fields import rfc3339
+from tools.types import JsonObject
 
 TICK = 0.25
 """Seconds between two steps of a running world's clock."""
@@ -32,6 +36,26 @@ def listing(_arguments: argparse.Namespace) -> int:
     """The worlds and what each is."""
     put("".join(f"{name:32} {clean(description)}\n" for name, description in worlds()))
     return 0
+
+
+def linting(arguments: argparse.Namespace) -> int:
+    """Every mistake of these worlds and scenarios, or of all worlds that come along; exit code 1 where there is one."""
+    names = arguments.names or [name for name, _ in worlds()]
+    mistakes = [(name, error) for name in names for error in _linted(name)]
+    if arguments.output == "json":
+        put(json.dumps([_mistake(name, error) for name, error in mistakes], indent=2) + "\n")
+    else:
+        put("".join(f"{clean(str(error))}\n" for _, error in mistakes))
+        put(f"{len(names)} checked, {plural(len(mistakes), 'mistake')}\n")
+    return 1 if mistakes else 0
+
+
+def _linted(name: str) -> list[DocumentError]:
+    return lint_scenario(Path(name)) if name.endswith((".yaml", ".yml")) else lint(name)
+
+
+def _mistake(name: str, error: DocumentError) -> JsonObject:
+    return {"world": name, "file": error.file, "line": error.line, "field": error.field, "problem": error.problem}
 
 
 def serve(arguments: argparse.Namespace) -> int:

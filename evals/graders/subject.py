@@ -19,7 +19,7 @@ def grade(scenario: Scenario, record: RunRecord) -> Grade:
         if finding.cause == expect.cause
         for ref in (finding.subject, *finding.affects)
     ]
-    passed = expect.subject in named
+    passed = bool({expect.subject, *expect.or_subject} & set(named))
     return Grade(grader="subject", passed=passed, detail="" if passed else f"{expect.subject} is not among {named[:4]}")
 
 

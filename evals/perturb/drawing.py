@@ -15,8 +15,9 @@ from random import Random
 
 from evals.perturb import kinds
 from evals.perturb.model import Case, Perturbation, Unfit
+from evals.scenario import plan_of
 from evals.types import Scenario
-from evals.world.load import Blueprint, anchored, blueprint
+from evals.world.load import Blueprint, anchored
 from tools.errors import UnknownName
 from tools.types import Frozen
 
@@ -65,7 +66,7 @@ def drawn(scenario: Scenario, epoch: int, how: Perturbing) -> Case:
 
 def applied(scenario: Scenario, names: Sequence[str], *, most: int, seed: Sequence[object]) -> Case:
     """The case after the first `most` of these perturbations that fit."""
-    plan = blueprint(scenario.world, overlays=scenario.overlays)
+    plan = plan_of(scenario)
     case: Case | None = None
     for name in names:
         before = case.names if case is not None else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from evals.perturb.model import Unfit
@@ -23,6 +24,15 @@ def dcgm(plan: Blueprint) -> Place:
     if place.at("off").value is True:
         raise Unfit("the world has no dcgm-exporter")
     return place
+
+
+def dcgm_rules(plan: Blueprint) -> Iterator[frozenset[str]]:
+    """Labels by which each rule of the world finds series of dcgm-exporter: it would miss them under other labels."""
+    rules = plan.metrics.rules
+    for pattern in (*(rule.pattern for rule in rules.overrides), *(rule.pattern for rule in rules.drops)):
+        if "DCGM" in pattern.name.pattern:
+            yield frozenset(label for label, _ in pattern.labels)
+    yield from (frozenset(extra.entry.labels) for extra in rules.extras if extra.name.startswith("DCGM"))
 
 
 def with_dcgm(plan: Blueprint, changed: JsonObject) -> Blueprint:

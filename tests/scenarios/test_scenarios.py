@@ -10,6 +10,7 @@ import pytest
 
 from evals import once
 from evals.items import item_of
+from evals.perturb.model import Case
 from evals.perturb.renaming import Names, renamed_scenario, renamed_world
 from evals.scenario import load_all
 from evals.types import Result, RunRecord, Scenario
@@ -42,16 +43,16 @@ async def test_scenario(name: str) -> None:
 # --- not by name -------------------------------------------------------------------------------------------
 
 
-async def ask_renamed(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> tuple[Result, Names]:
+async def ask_renamed(scenario: Scenario) -> tuple[Result, Names]:
     world = load(scenario.world, overlays=scenario.overlays)
     names = Names(world)
-    monkeypatch.setattr(once, "load", lambda *_, **__: renamed_world(world, names))
-    return await once.run(renamed_scenario(scenario, names)), names
+    case = Case(renamed_world(world, names), renamed_scenario(scenario, names))
+    return await once.run(scenario, case=case), names
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
-async def test_names_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    result, names = await ask_renamed(SCENARIOS[name], monkeypatch)
+async def test_names_do_not_matter(name: str) -> None:
+    result, names = await ask_renamed(SCENARIOS[name])
     assert result.passed, item_of(result).why
     assert result.record.diagnosis is not None
     findings = json.dumps([f.model_dump(mode="json") for f in result.record.diagnosis.findings])
@@ -61,8 +62,8 @@ async def test_names_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.prove
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_no_name_matters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    result, _ = await ask_renamed(SCENARIOS[name], monkeypatch)
+async def test_no_name_matters(name: str) -> None:
+    result, _ = await ask_renamed(SCENARIOS[name])
     assert result.passed, item_of(result).why
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from random import Random
 
-from evals.perturb.exporters import dcgm, with_dcgm
-from evals.perturb.model import Perturbation
+from evals.perturb.exporters import dcgm, dcgm_rules, with_dcgm
+from evals.perturb.model import Perturbation, Unfit
 from evals.world.load import Blueprint
 from tools.types import JsonObject
+
+TURNED = frozenset({"Hostname", "hostname", "namespace", "pod", "exported_namespace", "exported_pod"})
+"""Labels that these options spell otherwise."""
 
 
 def _plan(plan: Blueprint, dice: Random) -> Blueprint:
     place = dcgm(plan)
+    if any(labels & TURNED for labels in dcgm_rules(plan)):
+        raise Unfit("the world changes series by the labels of its own exporter")
     fallback = "hostname" if place.at("version").value == "4.9" else "Hostname"
     spelled = place.at("hostname_label").value or fallback
     turned: JsonObject = {

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
-from evals.perturb.exporters import dcgm, with_dcgm
+from evals.perturb.exporters import dcgm, dcgm_rules, with_dcgm
 from evals.perturb.model import Perturbation, Unfit
 from evals.world.load import Blueprint
 
 
 def _plan(plan: Blueprint, _dice: Random) -> Blueprint:
     place = dcgm(plan)
-    rules = plan.metrics.rules
-    patterns = [rule.pattern.name.pattern for rule in rules.overrides]
-    patterns += [rule.pattern.name.pattern for rule in rules.drops]
-    if any("DCGM" in text for text in (*patterns, *(extra.name for extra in rules.extras))):
+    if any(True for _ in dcgm_rules(plan)):
         raise Unfit("the world changes series by the names of its own exporter version")
     return with_dcgm(plan, {"version": "4.8" if place.at("version").value == "4.9" else "4.9"})
 

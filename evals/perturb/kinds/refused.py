@@ -6,8 +6,10 @@ from random import Random
 
 from evals.perturb.model import Perturbation, Unfit, doubted, untroubled
 from evals.types import Scenario
+from evals.world.manifests import identity_of, printed
 from evals.world.model import World
 from tools import fields
+from tools.types import JsonObject
 
 RESOURCES = {
     "Pod": "pods",
@@ -34,7 +36,25 @@ def _change(world: World, scenario: Scenario, dice: Random) -> tuple[World, Scen
         raise Unfit("the question names an object of every kind there is")
     kind = dice.choice(kinds)
     world.faults = [{"server": "kube", "match": f"/{RESOURCES[kind]}", "status": dice.choice(STATUSES)}]
-    return world, doubted(scenario, f"kubectl get {kind.lower()}")
+    scenario = doubted(scenario, f"kubectl get {kind.lower()}")
+    return world, _lower(world, scenario, kind)
+
+
+def _lower(world: World, scenario: Scenario, kind: str) -> Scenario:
+    """Who owns an object that cannot be read nobody knows: the object itself is then the highest subject."""
+    expect = scenario.expect
+    owned = tuple(
+        printed(identity_of(body))
+        for body in world.objects
+        if fields.text(body, "kind") == kind and expect.subject in _owners(body)
+    )
+    return scenario.model_copy(update={"expect": expect.model_copy(update={"or_subject": owned})})
+
+
+def _owners(body: JsonObject) -> list[str]:
+    space = fields.text(body, "metadata", "namespace")
+    owners = fields.items(body, "metadata", "ownerReferences")
+    return [f"{space}/{fields.text(owner, 'kind')}/{fields.text(owner, 'name')}" for owner in owners]
 
 
 def _named(world: World, scenario: Scenario, kind: str) -> bool:
