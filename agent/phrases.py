@@ -160,7 +160,9 @@ STOP = words(
     will with within without would yes yesterday yet you your all also about after again against along always
     among around because both between during each here he her him his off ever exactly really right suddenly
     currently actually happen happens happened going gone goes go want know see say tell show explain list
-    describe find help named called like hello hi thanks
+    describe find help named called like hello hi thanks anybody anyone anywhere somebody someone somewhere nobody
+    nowhere everybody everyone everywhere whoever whatever whichever whether though although however neither nor
+    myself itself himself herself themselves ourselves yourself
     """
 )
 """Words that are never a name, whatever stands before them."""
