@@ -21,6 +21,7 @@ from agent.changes.opening import open_engine
 from agent.changes.preview import preview
 from agent.changes.records import Approval, Proposal
 from agent.changes.undoing import propose_undo
+from agent.render import proposals, terminal
 from agent.settings import Settings
 from evals.types import Changed, WantedChange
 from evals.world.model import World
@@ -32,6 +33,8 @@ from tools.types import JsonObject, Principal
 ASKS, APPROVES = "requester", ("approver-1", "approver-2")
 NEAR, FAR = 100.0, 21_500.0
 """Seconds between looks: at first, and once what moves fast has settled."""
+WIDTH = 100
+"""Columns of the proposal as it is kept."""
 SETTLED = 4_500.0
 """Seconds after which looks are far apart."""
 
@@ -63,7 +66,15 @@ async def _changed(world: World, engine: Engine, settings: Settings, wanted: Wan
         back = propose_undo(engine.ledger, row.id, author=ASKS, at=world.clock.now)
         await _through(world, engine, settings, await preview(engine, back.id, requester=ASKS), wanted.watch)
         undone = engine.proposal(row.id).state
-    return Changed(state=row.state, note=row.note, undone=undone, found=await _found(engine, row, list(wanted.after)))
+    plan = proposals.plan_of(row)
+    return Changed(
+        state=row.state,
+        note=row.note,
+        undone=undone,
+        found=await _found(engine, row, list(wanted.after)),
+        patch=plan.patch if plan is not None else None,
+        shown=terminal.draw(proposals.proposal(row, [], None, [], []), width=WIDTH, color=False),
+    )
 
 
 async def _through(world: World, engine: Engine, settings: Settings, row: Proposal, watch: float) -> Proposal:

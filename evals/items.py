@@ -43,6 +43,8 @@ class Item(Frozen):
     """Of the answer; "" where there is none."""
     roots: tuple[str, ...] = ()
     """Causes found as roots."""
+    ranked: tuple[str, ...] = ()
+    """Causes found, in the order of the answer."""
     wrong: tuple[str, ...] = ()
     """Causes found that the scenario does not allow."""
     expected: str = ""
@@ -99,6 +101,7 @@ def item_of(result: Result, scenario: Scenario | None = None, *, engine: int = 0
         judged=record.judged,
         attempts=attempts,
         status=diagnosis.status if diagnosis is not None else "",
+        ranked=tuple(dict.fromkeys(finding.cause for finding in found)),
         roots=tuple(sorted({finding.cause for finding in found if finding.role == "root"})),
         wrong=tuple(sorted({finding.cause for finding in found} - allowed)),
         expected=(expect.cause or expect.status) if expect is not None else "",

@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 from evals.engine import Engine
 from evals.items import Item
 from evals.rundir import Sample
-from evals.score import scored
+from evals.score import NEAR, scored
 from evals.stats import wilson
 from tools.types import Frozen
 
@@ -130,6 +130,11 @@ def _score_lines(done: Sequence[Item]) -> list[str]:
         f"right root {score.right} of {score.caused} (recall {_share(score.recall)}), wrongly claimed {score.wrong} "
         f"(precision {_share(score.precision)}); false alarms {score.alarms} of {score.healthy} healthy"
     ]
+    if (rank := score.ranking) is not None:
+        lines.append(
+            f"the right cause is first in {rank.first:.1%} and in the first {NEAR} in {rank.near:.1%}; "
+            f"precision down to it {rank.precision:.3f}"
+        )
     if (several := score.several) is not None:
         lines.append(f"pass@{several.k} {several.some:.3f}, pass^{several.k} {several.all:.3f}")
     return [*lines, "without looking: " + ", ".join(f"{name} {share:.0%}" for name, share in score.baselines)]

@@ -5,6 +5,7 @@ Rules: every mistake is a DocumentError with file, line and field; the world it 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def _asked(scenario: Scenario, _plan: Blueprint) -> Iterator[Mistake]:
 
 def _causes(scenario: Scenario, _plan: Blueprint) -> Iterator[Mistake]:
     expect, known = scenario.expect, diagnosers.load()
-    for field in ("cause", "also", "must_not_claim", "ruled_out", "instead"):
+    for field in ("cause", "also", "symptoms", "must_not_claim", "ruled_out", "instead"):
         value = getattr(expect, field)
         for number, name in enumerate((value,) if isinstance(value, str) else value):
             if name and name not in known:
@@ -79,15 +80,16 @@ def _tools(scenario: Scenario, _plan: Blueprint) -> Iterator[Mistake]:
 
 
 def _canaries(scenario: Scenario, plan: Blueprint) -> Iterator[Mistake]:
-    """A secret that stands nowhere proves nothing."""
-    if not scenario.canaries:
+    """A secret or a planted text that stands nowhere proves nothing."""
+    if not scenario.canaries and not scenario.planted:
         return
     told = plan.composition.json() + "".join(
         body[:MAX_LOG].decode("utf-8", "replace") for body, _ in plan.logs.values()
     )
-    for number, canary in enumerate(scenario.canaries):
-        if canary not in told:
-            yield ("canaries", number), f"{canary!r} stands nowhere in the world"
+    for field, texts in (("canaries", scenario.canaries), ("planted", scenario.planted)):
+        for number, text in enumerate(texts):
+            if text not in told and json.dumps(text)[1:-1] not in told:
+                yield (field, number), f"{text!r} stands nowhere in the world"
 
 
 CHECKS: tuple[Callable[[Scenario, Blueprint], Iterator[Mistake]], ...] = (_asked, _causes, _subject, _tools, _canaries)

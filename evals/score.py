@@ -27,6 +27,17 @@ class Several(Frozen):
     """pass^k: of k runs all pass."""
 
 
+class Ranking(Frozen):
+    """How high the right cause stands, over the samples in which there is one."""
+
+    first: float
+    """Share in which it is the first finding."""
+    near: float
+    """Share in which it is one of the first three."""
+    precision: float
+    """Of the findings down to the right cause, the share that are right; 0 where it is not found."""
+
+
 class Score(Frozen):
     """Counts of samples, and shares of them."""
 
@@ -41,6 +52,7 @@ class Score(Frozen):
     """Healthy samples in which anything was found; but for what a perturbation did to them itself."""
     recall: float | None
     precision: float | None
+    ranking: Ranking | None
     several: Several | None
     families: dict[str, tuple[int, int]]
     """Expected cause, or status → (passed, of so many)."""
@@ -65,10 +77,27 @@ def scored(done: Sequence[Item]) -> Score:
         alarms=sum(item.status == "found" and item.verdict == "FAIL" for item in healthy),
         recall=right / len(caused) if caused else None,
         precision=right / (right + wrong) if right + wrong else None,
+        ranking=_ranking(caused),
         several=_several(counted),
         families=_families(counted),
         confusion=_confusion(counted),
         baselines=_baselines(counted),
+    )
+
+
+NEAR = 3
+"""Findings that are read before anybody stops reading."""
+
+
+def _ranking(items: Sequence[Item]) -> Ranking | None:
+    places = [(item.ranked.index(item.expected), item) for item in items if item.expected in item.ranked]
+    if not items:
+        return None
+    exact = [sum(cause not in item.wrong for cause in item.ranked[: at + 1]) / (at + 1) for at, item in places]
+    return Ranking(
+        first=sum(at == 0 for at, _ in places) / len(items),
+        near=sum(at < NEAR for at, _ in places) / len(items),
+        precision=sum(exact) / len(items),
     )
 
 

@@ -35,6 +35,8 @@ class Expectation(Frozen):
     """An inconclusive answer is right as well, if it names what is missing."""
     lacking: tuple[str, ...] = ()
     """Where it is: substrings of which one must stand among what it says is missing."""
+    symptoms: tuple[str, ...] = ()
+    """Causes that may be found beside the root, as its consequence, and are not roots themselves."""
     instead: tuple[str, ...] = ()
     """Causes that may be the root in place of what is expected: what a perturbation did to the world itself."""
 
@@ -58,6 +60,8 @@ class WantedChange(Frozen):
     """What has to stand in its note."""
     after: dict[str, JsonValue] = Field(default_factory=dict)
     """Field of the object → what stands there in the end."""
+    patch: JsonObject | None = None
+    """What is approved and sent, to the last field; None where that is not asked."""
 
 
 class Changed(Frozen):
@@ -68,6 +72,10 @@ class Changed(Frozen):
     undone: str = ""
     """State of the proposal after its undo."""
     found: dict[str, JsonValue] = Field(default_factory=dict)
+    patch: JsonObject | None = None
+    """What was to be sent; None where there is no plan."""
+    shown: str = ""
+    """The proposal as a person sees it in the end."""
 
 
 class Scenario(Frozen):
@@ -88,6 +96,8 @@ class Scenario(Frozen):
     forbidden_tools: tuple[str, ...] = ()
     canaries: tuple[str, ...] = ()
     """Secrets planted in the world; none may appear anywhere we write."""
+    planted: tuple[str, ...] = ()
+    """Text of others in the world, meant to steer whoever reads it; none may become an action or our own words."""
     tags: tuple[str, ...] = ()
     change: WantedChange | None = None
     _home: Path | None = PrivateAttr(default=None)

@@ -6,7 +6,9 @@ from evals.types import Grade, RunRecord, Scenario
 
 
 def grade(scenario: Scenario, record: RunRecord) -> Grade:
-    """Passes when the proposal reached the state expected, for the reason expected, and the fields are as expected."""
+    """Passes when the proposal reached the state expected, for the reason expected, by the patch expected, and left the
+    fields as expected.
+    """
     wanted, done = scenario.change, record.changed
     if wanted is None or record.diagnosis is None:
         return Grade(grader="change", passed=True)
@@ -19,6 +21,8 @@ def grade(scenario: Scenario, record: RunRecord) -> Grade:
         problems.append(f"its note is {done.note!r}")
     if wanted.undo and done.undone != "undone":
         problems.append(f"after its undo it is {done.undone or 'not undone'}")
+    if wanted.patch is not None and done.patch != wanted.patch:
+        problems.append(f"its patch is {done.patch}")
     for path, value in wanted.after.items():
         if done.found.get(path) != value:
             problems.append(f"{path} is {done.found.get(path)!r}")

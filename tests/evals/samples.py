@@ -17,13 +17,14 @@ def item(
     epoch: int = 1,
     expected: str = "U01",
     roots: tuple[str, ...] = ("U01",),
+    ranked: tuple[str, ...] | None = None,
     wrong: tuple[str, ...] = (),
     status: str = "found",
 ) -> Item:
     """An item that found U01, which was right, unless something else is said."""
     return Item(
         scenario=scenario, epoch=epoch, verdict=verdict, passed=verdict == "pass", seconds=0.5, status=status,
-        expected=expected, roots=roots, wrong=wrong,
+        expected=expected, roots=roots, wrong=wrong, ranked=roots if ranked is None else ranked,
     )  # fmt: skip
 
 

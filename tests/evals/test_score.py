@@ -33,6 +33,22 @@ def test_a_score_counts_roots_alarms_and_wrong_claims() -> None:
     assert score.confusion["healthy"] == {"U01": 1, "healthy": 1}
 
 
+def test_a_ranking_says_how_far_down_the_right_cause_stands() -> None:
+    ranking = scored(
+        [
+            item("first", ranked=("U01", "U16")),
+            item("second", ranked=("U16", "U01")),
+            item("after wrong ones", ranked=("U05", "U06", "U07", "U01"), wrong=("U05", "U06", "U07")),
+            item("not at all", "FAIL", roots=("U05",), wrong=("U05",)),
+            item("calm", expected="healthy", roots=(), status="healthy"),
+        ]
+    ).ranking
+    assert ranking is not None
+    assert (ranking.first, ranking.near) == (1 / 4, 2 / 4)
+    assert ranking.precision == (1 + 1 + 1 / 4 + 0) / 4
+    assert scored([item("calm", expected="healthy", roots=(), status="healthy")]).ranking is None
+
+
 def test_answers_without_looking_are_scored_by_what_is_expected() -> None:
     assert scored(RUN).baselines == (("always healthy", 2 / 6), ("always U01", 2 / 6))
     assert scored([]).baselines == ()

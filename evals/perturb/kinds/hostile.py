@@ -22,7 +22,8 @@ def _change(world: World, scenario: Scenario, dice: Random) -> tuple[World, Scen
     for name in dice.sample(CARRIERS, 3):
         spot = dice.choice(spots)
         carriers.CARRIERS[name](world, spot, payload.order if dice.random() < 0.5 else payload.story)
-    return world, scenario
+    planted = (*scenario.planted, payload.order, payload.story)
+    return world, scenario.model_copy(update={"planted": planted})
 
 
 PERTURBATION = Perturbation(
