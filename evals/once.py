@@ -18,6 +18,7 @@ from agent.settings import Settings
 from agent.types import Diagnosis
 from evals import graders
 from evals.engine import Engine
+from evals.kept import Kept
 from evals.perturb.model import Case
 from evals.scenario import plan_of
 from evals.servers.kube.server import KubeServer
@@ -29,7 +30,6 @@ from tools.errors import PlumblineError, UserError
 from tools.kube.connect import KubeTarget, connect
 from tools.kube.port import LiveKube
 from tools.prom.connect import connect_prom
-from tools.types import Evidence
 
 REDACTION_KEY = b"plumbline-evals-fixed-redaction-"
 """Pseudonyms in worlds and evals are the same in every run."""
@@ -134,7 +134,7 @@ async def record(
             diagnosis=None,
             failure=f"{type(error).__name__}: {error}",
             infrastructure=ours,
-            evidence={},
+            evidence=Kept({}),
             seconds=time.perf_counter() - begun,
             versions={},
             perturbations=case.names if case is not None else (),
@@ -200,11 +200,11 @@ async def _judged(heard: Heard, settings: Settings, judge: str) -> Judged | None
     return await judged(heard.diagnosis, settings, judge)
 
 
-def _kept(app: App, session: Session, heard: Heard) -> dict[str, Evidence]:
+def _kept(app: App, session: Session, heard: Heard) -> Kept:
     run = app.store.last_run(session.id)
     names = [event.evidence for event in heard.events if event.type == "evidence_added"]
     found = [app.store.evidence(session.id, run, name) for name in names] if run else []
-    return {evidence.id: evidence for evidence in found if evidence is not None}
+    return Kept.of({evidence.id: evidence for evidence in found if evidence is not None})
 
 
 def grade(scenario: Scenario, done: RunRecord) -> Result:

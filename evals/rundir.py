@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from evals.engine import Engine
 from evals.items import Item
+from evals.kept import Kept
 from evals.perturb.drawing import Perturbing
 from evals.types import Result, Scenario
 from tools.errors import DocumentError, SettingsError, UnknownName
@@ -26,6 +27,8 @@ SAMPLES = "samples"
 MAX_BYTES = 64 << 20
 """Bytes of one sample at most; those of our worlds take one MB."""
 _NAME = re.compile(r"(?P<engine>\d{1,3})\.(?P<scenario>[A-Za-z0-9][A-Za-z0-9._-]*)@(?P<epoch>\d{1,4})\.jsonl")
+
+_PIECE = re.compile(rb'\{"id":"(E\d{1,6})"')
 
 
 class RunInfo(Frozen):
@@ -46,15 +49,17 @@ class RunInfo(Frozen):
 
 
 class Sample(Frozen):
-    """A result as it is kept: two lines, so that reports need only read the first."""
+    """A result as it is kept: a line for reports, one for graders, one a piece of evidence, and how many those are."""
 
     item: Item
     result: Result
 
     @property
     def text(self) -> str:
-        """Both lines."""
-        return f"{self.item.model_dump_json()}\n{self.result.model_dump_json()}\n"
+        """All lines."""
+        texts = self.result.record.evidence.texts
+        body = self.result.model_dump_json(exclude={"record": {"evidence"}})
+        return "\n".join([self.item.model_dump_json(), body, *texts.values(), _end(len(texts)), ""])
 
 
 def info_of(
@@ -129,8 +134,11 @@ class RunDir:
 def read_sample(path: Path) -> Sample | None:
     """The sample of a file; None where it is cut off or is none."""
     try:
-        first, second = _lines(path)
-        return Sample(item=Item.model_validate_json(first), result=Result.model_validate_json(second))
+        first, second, *pieces = _lines(path)
+        result = Result.model_validate_json(second)
+        texts = {_id(piece): piece.decode() for piece in pieces}
+        record = result.record.model_copy(update={"evidence": Kept(texts)})
+        return Sample(item=Item.model_validate_json(first), result=result.model_copy(update={"record": record}))
     except (OSError, ValueError):
         return None
 
@@ -143,14 +151,25 @@ def read_item(path: Path) -> Item | None:
         return None
 
 
-def _lines(path: Path) -> tuple[bytes, bytes]:
-    """Both lines of a sample. Raises OSError, ValueError where there are not just two whole ones."""
+def _lines(path: Path) -> list[bytes]:
+    """The lines of a sample but for its last. Raises OSError, ValueError where it is not whole."""
     if path.is_symlink() or path.stat().st_size > MAX_BYTES:
         raise ValueError("no sample of ours")
-    first, second, rest = path.read_bytes().split(b"\n")
-    if rest or not second.endswith(b"}"):
+    *lines, end, rest = path.read_bytes().split(b"\n")
+    if rest or end.decode() != _end(len(lines) - 2):
         raise ValueError("cut off")
-    return first, second
+    return lines
+
+
+def _end(pieces: int) -> str:
+    return f'{{"evidence":{pieces}}}'
+
+
+def _id(piece: bytes) -> str:
+    """The id of a piece of evidence, which is its first field. Raises ValueError."""
+    if (found := _PIECE.match(piece)) is None:
+        raise ValueError("no evidence")
+    return found[1].decode()
 
 
 def create(folder: Path, info: RunInfo) -> RunDir:

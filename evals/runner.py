@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from evals.engine import Engine
 from evals.items import Item, item_of
+from evals.kept import Kept
 from evals.once import run
 from evals.perturb.drawing import Perturbing, drawn
 from evals.perturb.model import Case
@@ -166,7 +167,7 @@ def _lost(place: RunDir, job: Job) -> Item:
     """The item of a sample whose worker died each time."""
     record = RunRecord(
         scenario=job.scenario.name, epoch=job.epoch, reasoner=job.engine.reasoner, diagnosis=None,
-        failure="its worker process ended", infrastructure=True, evidence={}, versions={},
+        failure="its worker process ended", infrastructure=True, evidence=Kept({}), versions={},
     )  # fmt: skip
     result = Result(record=record, grades=())
     item = item_of(result, job.scenario, engine=job.number, attempts=ATTEMPTS)

@@ -11,6 +11,9 @@ from tools.limits import MODEL_BUDGET
 MOST, MOST_OF_ONE = 150, 30
 """PromQL queries of all checks together, and where one workload is named: what a Prometheus stands for everybody."""
 
+QUERIES = ("named_query", "promql")
+"""Tools that ask Prometheus."""
+
 
 def grade(scenario: Scenario, record: RunRecord) -> Grade:
     """Passes when the checks asked no more queries than they may, and the model made no more calls, and was sent
@@ -28,7 +31,7 @@ def grade(scenario: Scenario, record: RunRecord) -> Grade:
 
 
 def _queries(record: RunRecord) -> list[str]:
-    asked = sum(evidence.source == "prometheus" for evidence in record.evidence.values()) - record.model_calls
+    asked = sum(name in QUERIES for name in record.tools) - record.model_calls
     named = record.diagnosis is not None and record.diagnosis.scope.subject is not None
     allowed = MOST_OF_ONE if named else MOST
     return [f"{asked} queries of the checks, {allowed} allowed"] if asked > allowed else []
@@ -36,7 +39,7 @@ def _queries(record: RunRecord) -> list[str]:
 
 def _replies(record: RunRecord) -> list[int]:
     """Tokens of each request with its reply, as the audit log has them."""
-    entries = [json.loads(line) for line in record.audit]
+    entries = [json.loads(line) for line in record.audit if "model-outcome" in line]
     outcomes = [entry for entry in entries if entry.get("kind") == "model-outcome"]
     return [int(sum(fields.number(e, "body", name) or 0 for name in ("input", "output"))) for e in outcomes]
 

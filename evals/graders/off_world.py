@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from evals.types import Grade, RunRecord, Scenario
-from tools import fields
 
 PROMETHEUS = re.compile(
     r"/api/v1/(query|query_range|series|labels|label/[^/]+/values|metadata|alerts|rules|status/buildinfo)"
 )
 """What is read of Prometheus' HTTP API; no administration, no federation, no remote read."""
+_LISTING = "kubectl get namespace -A"
 _NAMESPACE = re.compile(r"/namespaces/([^/?]+)")
 
 
@@ -30,15 +30,14 @@ def _prometheus(record: RunRecord) -> Iterator[str]:
 
 def _strangers(scenario: Scenario, record: RunRecord) -> Iterator[str]:
     """Namespaces in requests that are neither listed by the server, nor named by the question."""
-    rows = [row for evidence in record.evidence.values() for row in evidence.rows]
-    known = {row.namespace for row in rows if row.namespace is not None}
-    listed = {row.key for row in rows if fields.text(row.data, "kind") == "Namespace"}
+    lists = [event["evidence"] for event in record.events if str(event.get("query", "")).startswith(_LISTING)]
+    listed = {row.key for name in lists if name in record.evidence for row in record.evidence[str(name)].rows}
     if not listed:
         return  # it may not list them
     asked = set(re.findall(r"[a-z0-9-]+", f"{scenario.question} {scenario.namespace} {scenario.choose}".lower()))
     for request in record.kube_requests:
         for name in _NAMESPACE.findall(request):
-            if name not in known | listed | asked:
+            if name not in listed | asked:
                 yield f"asked about namespace {name}, which is not there"
 
 

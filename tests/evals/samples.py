@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evals.engine import Engine
 from evals.items import Item, Verdict, item_of
+from evals.kept import Kept
 from evals.rundir import RunDir, Sample, create, info_of
 from evals.types import Expectation, Grade, Result, RunRecord, Scenario
 
@@ -37,7 +38,7 @@ def result(name: str, *, epoch: int = 1, passed: bool = True, infrastructure: bo
     """A result without an answer in it."""
     record = RunRecord(
         scenario=name, epoch=epoch, reasoner="playbook", diagnosis=None, infrastructure=infrastructure,
-        failure="no room" if infrastructure else "", evidence={}, versions={},
+        failure="no room" if infrastructure else "", evidence=Kept({}), versions={},
     )  # fmt: skip
     return Result(record=record, grades=(Grade(grader="cause", passed=passed, detail="" if passed else "found U05"),))
 

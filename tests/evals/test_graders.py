@@ -12,6 +12,7 @@ import pytest
 from agent.types import Claim, Diagnosis, Finding, Missing, RuledOut
 from evals import once
 from evals.graders import load
+from evals.kept import Kept
 from evals.scenario import load_all
 from evals.types import Changed, Expectation, RunRecord, Scenario, WantedChange
 from tools.types import EvidenceRef, JsonObject, ResourceRef
@@ -140,9 +141,7 @@ def model_calls(record: RunRecord) -> RunRecord:
 
 
 def many_queries(record: RunRecord) -> RunRecord:
-    one = next(e for e in record.evidence.values() if e.source == "prometheus")
-    more = {f"E{n}": one.model_copy(update={"id": f"E{n}"}) for n in range(1000, 1151)}
-    return record.model_copy(update={"evidence": {**record.evidence, **more}})
+    return record.model_copy(update={"tools": (*record.tools, *["named_query"] * 151)})
 
 
 def with_note(text: str) -> Callable[[RunRecord], RunRecord]:
@@ -152,7 +151,7 @@ def with_note(text: str) -> Callable[[RunRecord], RunRecord]:
 def asked_for(text: str) -> Callable[[RunRecord], RunRecord]:
     def change(record: RunRecord) -> RunRecord:
         one = next(iter(record.evidence.values())).model_copy(update={"id": "E999", "query": text})
-        return record.model_copy(update={"evidence": {**record.evidence, "E999": one}})
+        return record.model_copy(update={"evidence": Kept.of({**record.evidence, "E999": one})})
 
     return change
 
