@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Annotated, TypeAlias
 
-from pydantic import GetCoreSchemaHandler, ValidationError
-from pydantic_core import CoreSchema, core_schema
+from pydantic import JsonValue, PlainSerializer, PlainValidator, ValidationError
 
 from tools.types import Evidence
 
@@ -56,19 +56,18 @@ class Kept(Mapping[str, Evidence]):
     __hash__ = None  # type: ignore[assignment]
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Taken from a mapping of evidence; written as an object of objects."""
-        return core_schema.no_info_plain_validator_function(
-            cls._taken,
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda kept: {name: json.loads(text) for name, text in kept.texts.items()}
-            ),
-        )
-
-    @classmethod
-    def _taken(cls, value: object) -> Kept:
+    def taken(cls, value: object) -> Kept:
+        """From a mapping of evidence, read or not. Raises ValueError."""
         if isinstance(value, Kept):
             return value
         if not isinstance(value, Mapping):
             raise ValueError("evidence is a mapping from ids")
         return cls.of({str(name): Evidence.model_validate(one) for name, one in value.items()})
+
+
+def _plain(kept: Kept) -> dict[str, JsonValue]:
+    return {name: json.loads(text) for name, text in kept.texts.items()}
+
+
+KeptField: TypeAlias = Annotated[Kept, PlainValidator(Kept.taken), PlainSerializer(_plain)]
+"""As a field of a record; written as an object of objects."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, PrivateAttr
 
 from agent.types import Diagnosis, ModelUsage
-from evals.kept import Kept
+from evals.kept import Kept, KeptField
 from tools.types import Frozen, JsonObject, Mode
 
 
@@ -145,7 +145,7 @@ class RunRecord(Frozen):
     infrastructure: bool = False
     """True when the failure was ours or the machine's, not the answer's."""
     events: tuple[JsonObject, ...] = ()
-    evidence: Annotated[Kept, Field(default_factory=lambda: Kept({}))]
+    evidence: KeptField = Field(default_factory=lambda: Kept({}))
     tools: tuple[str, ...] = ()
     kube_requests: tuple[str, ...] = ()
     """`METHOD path?query` of every request the API server saw."""
