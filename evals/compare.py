@@ -7,6 +7,7 @@ two are compared sample by sample, and only over samples that both have.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -53,9 +54,7 @@ def read(path: str) -> list[Report]:
     """A stored run, one report an engine, or a stored report. Raises SettingsError and DocumentError."""
     if Path(path).is_dir():
         run = open_run(Path(path))
-        items = run.items()
-        if not items:
-            raise SettingsError(f"{path} holds no sample yet", hint="run it first")
+        items = run.whole_items()
         parts = [[item for item in items if item.engine == number] for number in range(len(run.info.engines))]
         return [
             Report(engine=engine, summary=summarize(part, sum(item.seconds for item in part)), items=part)
@@ -101,30 +100,58 @@ def lines(paths: Sequence[str]) -> list[str]:
     return out
 
 
-def _paired(one: Report, other: Report) -> list[str]:
-    """Two reports, sample by sample."""
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """Two runs over the samples of both."""
+
+    samples: int
+    better: tuple[Item, ...]
+    """As the second run has them."""
+    worse: tuple[Item, ...]
+    chance: float
+    """Of so uneven a split, were both as good (exact McNemar test)."""
+    seconds: float | None
+    """Median difference of a sample."""
+    cost: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Whether that is more than chance."""
+        word = "more than chance" if self.chance < CHANCE else "within chance"
+        return f"{len(self.better)} better, {len(self.worse)} worse: {word} (exact McNemar test, p = {self.chance:.3g})"
+
+
+def flips(one: Report, other: Report) -> Flips:
+    """Two reports, sample by sample; what could not be run, or was not answered by the model, is left out."""
     first = {item.sample: item for item in one.items}
     second = {item.sample: item for item in other.items}
     both = [(first[name], second[name]) for name in first if name in second]
     counted = [pair for pair in both if all(item.verdict in ("pass", "FAIL") for item in pair)]
-    better = [b.sample for a, b in counted if a.verdict != "pass" and b.verdict == "pass"]
-    worse = [b.sample for a, b in counted if a.verdict == "pass" and b.verdict != "pass"]
-    chance = mcnemar(len(better), len(worse))
-    word = "more than chance" if chance < CHANCE else "within chance"
-    out = ["", f"B against A over {len(counted)} samples of both:"]
-    out += [f"  better  {name}" for name in better] + [
-        f"  worse   {b.sample}  {b.why}" for _, b in counted if b.sample in worse
-    ]
-    out.append(f"  {len(better)} better, {len(worse)} worse: {word} (exact McNemar test, p = {chance:.3g})")
-    if counted:
-        out.append(f"  seconds a sample: median {median(b.seconds - a.seconds for a, b in counted):+.2f}")
+    better = tuple(b for a, b in counted if a.verdict != "pass" and b.verdict == "pass")
+    worse = tuple(b for a, b in counted if a.verdict == "pass" and b.verdict != "pass")
     costs = [
         b.model.cost - a.model.cost
         for a, b in counted
         if a.model and b.model and a.model.cost is not None and b.model.cost is not None
     ]
-    if costs:
-        out.append(f"  cost a sample: median {median(costs):+.4g}")
+    return Flips(
+        samples=len(counted),
+        better=better,
+        worse=worse,
+        chance=mcnemar(len(better), len(worse)),
+        seconds=median(b.seconds - a.seconds for a, b in counted) if counted else None,
+        cost=median(costs) if costs else None,
+    )
+
+
+def _paired(one: Report, other: Report) -> list[str]:
+    found = flips(one, other)
+    out = ["", f"B against A over {found.samples} samples of both:"]
+    out += [f"  better  {item.sample}" for item in found.better]
+    out += [f"  worse   {item.sample}  {item.why}" for item in found.worse]
+    out.append(f"  {found.verdict}")
+    out += [f"  seconds a sample: median {found.seconds:+.2f}"] if found.seconds is not None else []
+    out += [f"  cost a sample: median {found.cost:+.4g}"] if found.cost is not None else []
     return out
 
 

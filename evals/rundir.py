@@ -97,6 +97,19 @@ class RunDir:
             if (sample := read_sample(path)) is not None:
                 yield sample
 
+    def sample(self, item: Item) -> Sample | None:
+        """The sample of an item; None where it can no longer be read."""
+        return read_sample(self.path(item.scenario, item.epoch, item.engine))
+
+    def whole_items(self) -> list[Item]:
+        """As `items`, where there are any. Raises SettingsError."""
+        found = self.items()
+        if not found and (broken := self.broken()):
+            raise SettingsError(f"no file of {len(broken)} in {self.folder} holds a whole sample", hint="run it again")
+        if not found:
+            raise SettingsError(f"{self.folder} holds no sample yet", hint="run it first")
+        return found
+
     def items(self) -> list[Item]:
         """Every sample in a few words, without those that cannot be read."""
         return [item for path in self._paths() if (item := read_item(path)) is not None]

@@ -119,7 +119,7 @@ def _families(items: Sequence[Item]) -> dict[str, tuple[int, int]]:
 def _confusion(items: Sequence[Item]) -> dict[str, dict[str, int]]:
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for item in items:
-        found = item.roots if item.status == "found" else (item.status or "no answer",)
+        found = item.roots or (item.status or "no answer",)
         table[item.expected].update([item.expected] if item.expected in found else found)
     return {expected: dict(sorted(found.items())) for expected, found in sorted(table.items())}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-VERBS = ("run", "compare", "regrade", "replay")
+VERBS = ("run", "compare", "regrade", "replay", "report")
 
 
 def spelled_out(argv: Sequence[str]) -> list[str]:
@@ -37,7 +37,15 @@ def add_eval(commands: Commands, model_flags: Callable[[argparse.ArgumentParser]
     replay.add_argument("run", metavar="RUN", help="folder of `run --out`")
     replay.add_argument("sample", metavar="SAMPLE", help="scenario, '#2' behind it for its second epoch")
     replay.add_argument("--step", type=int, metavar="N", help="only this step")
+    replay.add_argument("--no-color", action="store_true", help="no colour (NO_COLOR does the same)")
     replay.set_defaults(module="plumbline.replaying", function="replayed")
+    report = verbs.add_parser("report", help="a page for the browser, or a log for the viewer of Inspect")
+    report.add_argument("run", metavar="RUN", help="folder of `run --out`")
+    report.add_argument("base", nargs="?", default="", metavar="BASE", help="a run to compare it with, on the page")
+    report.add_argument("--html", metavar="FILE", help="one self-contained page")
+    report.add_argument("--engine", type=int, default=1, metavar="N", help="which engine of the run the page is about")
+    report.add_argument("--inspect", metavar="DIR", help="a log for `inspect view --log-dir DIR`")
+    report.set_defaults(module="plumbline.reporting", function="reported")
 
 
 def _run(verbs: Commands, model_flags: Callable[[argparse.ArgumentParser], None]) -> None:

@@ -109,7 +109,13 @@ async def test_a_model_alone_is_graded_alone(stage: Stage) -> None:
     assert result.record.diagnosis is not None
     assert not result.record.diagnosis.ruled_out
     assert verdict(result) in ("pass", "FAIL")
-    assert {grade.grader for grade in result.grades if not grade.passed} <= {"cause", "subject", "citations", "honesty"}
+    assert {grade.grader for grade in result.grades if not grade.passed} <= {
+        "cause",
+        "subject",
+        "citations",
+        "honesty",
+        "ruled_out",
+    }
 
 
 async def test_the_playbook_asks_nobody(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
