@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INSPECT := .venv-inspect
 export LANGGRAPH_STRICT_MSGPACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prove lint types eval bench docs check
+.PHONY: help setup inspect demo test prove lint types eval bench docs check
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +19,13 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $(STAMP)
+
+inspect: $(INSPECT)/.installed ## the viewer of Inspect, in an environment of its own, for `plumbline eval report --inspect`
+
+$(INSPECT)/.installed: requirements-inspect.lock
+	test -x $(INSPECT)/bin/python || $(PYTHON) -m venv $(INSPECT)
+	$(INSPECT)/bin/python -m pip install --quiet --require-hashes -r requirements-inspect.lock
+	touch $@
 
 demo: $(STAMP) ## a cited diagnosis on an embedded world; no key, no cluster
 	@$(BIN)/plumbline demo

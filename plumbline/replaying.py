@@ -23,7 +23,7 @@ HELP = "Enter: next · b: back · N: step N · a: all the rest · q: quit"
 def replayed(arguments: argparse.Namespace) -> int:
     """Show a sample's steps: those asked for, or one after the other on a terminal."""
     found = steps(open_run(Path(arguments.run)).find(arguments.sample))
-    color = colored(load_settings({}))
+    color = colored(load_settings({"color": "never" if arguments.no_color else None}))
     if arguments.step is not None:
         if not 1 <= arguments.step <= len(found):
             raise SettingsError(f"there is no step {arguments.step}", hint=f"1 to {len(found)}")

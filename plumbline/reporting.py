@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from evals.reports import inspect_log, page
@@ -16,17 +18,24 @@ def reported(arguments: argparse.Namespace) -> int:
     if not arguments.html and not arguments.inspect:
         raise SettingsError("nothing to write", hint="name a file with --html, or a folder with --inspect")
     run = open_run(Path(arguments.run))
-    try:
-        if arguments.html:
-            text = page.written(run, engine=_engine(run, arguments.engine), base=arguments.base)
+    if arguments.html:
+        text = page.written(run, engine=_engine(run, arguments.engine), base=arguments.base)
+        with _writing(arguments.html):
             write(Path(arguments.html), text)
-            put(f"{arguments.html}\n")
-        if arguments.inspect:
-            put("".join(f"{path}\n" for path in inspect_log.write(run, Path(arguments.inspect))))
-    except OSError as error:
-        where = arguments.html if not arguments.inspect else f"{arguments.html or ''} {arguments.inspect}".strip()
-        raise SettingsError(f"cannot write {where}: {error.strerror}", hint="write elsewhere") from None
+        put(f"{arguments.html}\n")
+    if arguments.inspect:
+        with _writing(arguments.inspect):
+            done = inspect_log.write(run, Path(arguments.inspect))
+        put("".join(f"{path}\n" for path in done))
     return 0
+
+
+@contextlib.contextmanager
+def _writing(where: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"cannot write {where}: {error.strerror}", hint="write elsewhere") from None
 
 
 def _engine(run: RunDir, number: int) -> int:

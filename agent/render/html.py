@@ -64,6 +64,12 @@ def grid(head: Iterable[str], rows: Iterable[Iterable[Part]]) -> ET.Element:
     return element("div", element("table", element("thead", names), element("tbody", *body)), class_="wide")
 
 
+def pairs(rows: Iterable[tuple[str, Part]]) -> ET.Element:
+    """A table of two columns, the first naming its row."""
+    body = [element("tr", element("th", name, scope="row"), element("td", value)) for name, value in rows]
+    return element("div", element("table", element("tbody", *body)), class_="wide")
+
+
 def page(title: str, style: str, *body: ET.Element) -> str:
     """A whole page as text."""
     head = element(

@@ -1,7 +1,7 @@
 """Charts as inline SVG: bars with intervals, shares side by side, the calls of a sample over time.
 
-Rules: every chart has a title that says in words what it shows; colours come from the page's style, so that both
-colour schemes work; nothing is drawn that does not also stand in the page as text.
+Rules: every chart has a title that says in words what it shows and a description with its numbers, as nobody hears a
+drawing; colours come from the page's style, so that both colour schemes work.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Call(NamedTuple):
 def bars(title: str, rows: Sequence[Bar]) -> ET.Element:
     """Horizontal bars from 0 to 1, each with its interval as a whisker."""
     room = WIDTH - LABEL - NUMBER
-    parts = [element("title", title)]
+    parts = [element("title", title), element("desc", "; ".join(f"{row.label}: {row.told}" for row in rows))]
     for number, row in enumerate(rows):
         top = number * ROW
         middle = top + ROW / 2
@@ -61,20 +61,24 @@ def timeline(title: str, calls: Sequence[Call], length: float) -> ET.Element:
     """The calls of a sample, each from when it was let through to when it came back."""
     room, row = WIDTH - LABEL - NUMBER, 14
     scale = room / length if length > 0 else 0.0
-    parts = [element("title", title)]
+    told = [f"{call.label}: {_took(call)}, from {call.begun:.2f} s" for call in calls]
+    parts = [element("title", title), element("desc", "; ".join(told))]
     for number, call in enumerate(calls):
         top = number * row
         left, wide = LABEL + call.begun * scale, max(1.5, (call.ended - call.begun) * scale)
         parts.append(element("text", call.label, x=LABEL - 8, y=top + 11, class_="end small"))
         bar = element("rect", x=_px(left), y=top + 2, width=_px(wide), height=row - 4, class_=f"call {call.status}")
         parts.append(bar)
-        told = f"{(call.ended - call.begun) * 1000:,.0f} ms" + ("" if call.status == "ok" else f" {call.status}")
-        parts.append(element("text", told, x=LABEL + room + 8, y=top + 11, class_="small"))
+        parts.append(element("text", _took(call), x=LABEL + room + 8, y=top + 11, class_="small"))
     bottom = row * len(calls)
     parts.append(element("line", x1=LABEL, x2=LABEL + room, y1=bottom + 2, y2=bottom + 2, class_="axis"))
     parts.append(element("text", "0 s", x=LABEL, y=bottom + 16, class_="small"))
     parts.append(element("text", f"{length:.2f} s", x=LABEL + room, y=bottom + 16, class_="end small"))
     return _svg(title, WIDTH, bottom + 22, parts)
+
+
+def _took(call: Call) -> str:
+    return f"{(call.ended - call.begun) * 1000:,.0f} ms" + ("" if call.status == "ok" else f" {call.status}")
 
 
 def _svg(title: str, width: float, height: float, parts: Sequence[ET.Element]) -> ET.Element:

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from agent.events import EVENT, CallFinished, CallStarted
 from agent.render import markdown
 from agent.render.answer import answer
+from agent.render.document import clean
 from evals.engine import Engine
 from evals.items import Item
 from evals.rundir import RunDir, Sample
@@ -41,9 +42,12 @@ def write(run: RunDir, folder: Path) -> list[Path]:
         if own:
             path = folder / _name(run, engine, own)
             beside = path.with_suffix(".part")
-            with beside.open("w", encoding="utf-8") as out:
-                out.writelines(_text(run, engine, own))
-            done.append(beside.replace(path))
+            try:
+                with beside.open("w", encoding="utf-8") as out:
+                    out.writelines(_text(run, engine, own))
+                done.append(beside.replace(path))
+            finally:
+                beside.unlink(missing_ok=True)
     return done
 
 
@@ -114,7 +118,19 @@ def _head(run: RunDir, engine: Engine, items: list[Item]) -> JsonObject:
         "completed_at": _moment(ended),
         "model_usage": _usage(engine, sum(one.input for one in models), sum(one.output for one in models)),
     }
-    return {"version": 2, "status": "success", "eval": spec, "plan": plan, "results": results, "stats": stats}
+    made: JsonObject = {"version": 2, "status": "success", "eval": spec, "plan": plan, "results": results}
+    if not finished:
+        made |= {"status": "error", "error": _broke("no sample could be run")}
+    return made | {"stats": stats}
+
+
+def _broke(text: str) -> JsonObject:
+    return {"message": _plain(text), "traceback": "", "traceback_ansi": ""}
+
+
+def _plain(text: str) -> str:
+    """The lines of a text without what could move a cursor."""
+    return "\n".join(map(clean, text.split("\n")))
 
 
 def _model(engine: Engine) -> str:
@@ -154,8 +170,8 @@ def _scores(items: list[Item]) -> list[JsonValue]:
 def _sample(sample: Sample, engine: Engine) -> JsonObject:
     item, record = sample.item, sample.result.record
     diagnosis = record.diagnosis
-    question = (diagnosis.question if diagnosis is not None else "") or "(every cause is judged)"
-    told = markdown.draw(answer(diagnosis)) if diagnosis is not None else record.failure
+    question = _plain((diagnosis.question if diagnosis is not None else "") or "(every cause is judged)")
+    told = _plain(markdown.draw(answer(diagnosis)) if diagnosis is not None else record.failure)
     begun = _asked(sample)
     made: JsonObject = {
         "id": item.scenario,
@@ -184,7 +200,7 @@ def _sample(sample: Sample, engine: Engine) -> JsonObject:
         "uuid": digest_of([item.scenario, item.epoch, item.engine])[:22],
     }
     if item.verdict == "error":
-        made["error"] = {"message": record.failure, "traceback": "", "traceback_ansi": ""}
+        made["error"] = _broke(record.failure)
     return made
 
 
@@ -197,8 +213,10 @@ def _graded(sample: Sample, told: str) -> JsonObject:
     item = sample.item
     if item.verdict == "error":
         return {}
-    whole: JsonObject = {"value": _letter(item), "answer": told, "explanation": item.why}
-    each: dict[str, JsonValue] = {one.grader: {"value": _letter(one), "explanation": one.detail} for one in item.grades}
+    whole: JsonObject = {"value": _letter(item), "answer": told, "explanation": _plain(item.why)}
+    each: dict[str, JsonValue] = {
+        one.grader: {"value": _letter(one), "explanation": _plain(one.detail)} for one in item.grades
+    }
     return {"passed": whole, **each}
 
 
@@ -217,7 +235,7 @@ def _messages(sample: Sample) -> Iterator[JsonValue]:
             begun[event.call] = event
         elif isinstance(event, CallFinished) and event.call in begun:
             call = begun.pop(event.call)
-            used: JsonObject = {"id": call.call, "function": call.tool, "arguments": {"query": call.query}}
+            used: JsonObject = {"id": call.call, "function": call.tool, "arguments": {"query": _plain(call.query)}}
             yield {"role": "assistant", "content": "", "tool_calls": [used], "source": "generate"}
             text = _evidence(record.evidence, event)
             yield {"role": "tool", "content": text, "tool_call_id": call.call, "function": call.tool}
@@ -230,6 +248,10 @@ def _evidence(kept: Mapping[str, Evidence], event: CallFinished) -> str:
     head = (
         f"{found.id} {found.query}\n{found.status}, {len(found.rows)} rows{f': {found.detail}' if found.detail else ''}"
     )
-    rows = [f"{row.key}  {json.dumps(row.data, ensure_ascii=False)}"[:CELL] for row in found.rows[:ROWS]]
+    rows = [_cut(f"{row.key}  {json.dumps(row.data, ensure_ascii=False)}") for row in found.rows[:ROWS]]
     more = [f"and {len(found.rows) - ROWS} more"] if len(found.rows) > ROWS else []
-    return "\n".join([head, *rows, *more])
+    return _plain("\n".join([head, *rows, *more]))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL else f"{text[:CELL]}… ({len(text) - CELL} more characters)"

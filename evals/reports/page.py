@@ -9,7 +9,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 
-from agent.render.html import Part, element, grid, page
+from agent.render.html import Part, element, grid, page, pairs
 from evals.compare import Flips, Report, flips, read
 from evals.items import Item
 from evals.report import Summary, summarize
@@ -26,6 +26,8 @@ def written(run: RunDir, *, engine: int = 0, base: str = "") -> str:
     """The page of one engine of a run, compared with another run where one is named. Raises SettingsError."""
     every = [item for item in run.whole_items() if item.engine == engine]
     items = sorted(every, key=lambda item: (item.verdict == "pass", item.scenario, item.epoch))
+    if not items:
+        raise SettingsError(f"engine {engine + 1} of {run.folder} holds no sample yet", hint="run it first")
     summary, score = summarize(items, sum(item.seconds for item in items)), scored(items)
     title = f"{summary.passed} of {summary.runs} samples passed"
     return page(
@@ -128,7 +130,7 @@ def _compared(run: RunDir, engine: int, items: Sequence[Item], summary: Summary,
     flipped = [("better", "good", item) for item in done.better] + [("worse", "bad", item) for item in done.worse]
     if flipped:
         rows: list[list[Part]] = [[element("span", w, class_=kind), one.sample, one.why] for w, kind, one in flipped]
-        yield grid(("", "sample", "why"), rows)
+        yield grid(("flip", "sample", "why"), rows)
 
 
 def _spent(items: Sequence[Item], summary: Summary) -> Iterator[ET.Element]:
@@ -142,7 +144,7 @@ def _spent(items: Sequence[Item], summary: Summary) -> Iterator[ET.Element]:
         ("cost", _shown(summary.cost)),
         ("slowest", ", ".join(f"{item.sample} {item.seconds:.2f} s" for item in slow)),
     ]
-    yield grid(("", ""), rows)
+    yield pairs(rows)
 
 
 def _shown(value: float | None) -> str:

@@ -18,18 +18,24 @@ from tools import fields
 
 WHOLE = 200
 """Samples shown with grades, calls and answer, those that failed first and step by step."""
+LINES = 2_000
+"""Samples that have a line."""
 VERDICTS = {"pass": "good", "FAIL": "bad", "error": "warn", "fallback": "warn"}
 
 
 def samples(run: RunDir, items: Sequence[Item]) -> Iterator[ET.Element]:
     """Each sample in full, as far as there is room; the order is the caller's."""
     yield element("h2", "Samples")
-    if (rest := len(items) - WHOLE) > 0:
-        yield element("p", f"{rest} more passed samples have only their line here.", class_="quiet")
     for item in islice(items, WHOLE):
         yield _sample(run.sample(item), item)
-    for item in items[WHOLE:]:
-        yield element("p", f"{item.verdict} {item.sample}  {item.seconds:.2f} s", class_="quiet")
+    if rest := items[WHOLE:]:
+        failed = sum(item.verdict != "pass" for item in rest)
+        told = f"{len(rest)} more samples, {failed} of them not passed, have at most their line here; "
+        yield element("p", told + "`plumbline eval replay` shows each step by step.", class_="quiet")
+        rows: Iterator[list[Part]] = (
+            [element("span", item.verdict, class_=VERDICTS[item.verdict]), item.sample, item.why] for item in rest
+        )
+        yield grid(("verdict", "sample", "why"), islice(rows, LINES))
 
 
 def _sample(sample: Sample | None, item: Item) -> ET.Element:

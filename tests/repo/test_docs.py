@@ -130,7 +130,7 @@ def test_make_help_names_every_target() -> None:
 
 def test_ci_runs_what_people_run() -> None:
     script = (ROOT / ".ci" / "run").read_text()
-    for step in ("make test", "lint", "types", "eval", "demo"):
+    for step in ("make inspect", "make test", "lint", "types", "eval", "demo"):
         assert step in script
     assert "set -euo pipefail" in script
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111

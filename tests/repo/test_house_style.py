@@ -91,8 +91,9 @@ def test_no_boolean_positional_arguments() -> None:
                     assert not flagged, f"{name(path)}: {node.name}({argument.arg}: bool)"
 
 
-def test_the_lock_holds_hashes_and_no_addresses() -> None:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-inspect.lock"])
+def test_the_locks_hold_hashes_and_no_addresses(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
     pinned = re.findall(r"(?m)^[A-Za-z0-9_.\[\]-]+==[^\s;\\]+", text)
     assert len(pinned) > 50
     assert text.count("--hash=sha256:") >= len(pinned)
