@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import JsonValue
 
@@ -35,6 +36,11 @@ def number(value: float) -> JsonValue:
 def page_of(answer: MetricsAnswer, *, tenant_label: str | None, ranged: bool) -> Page:
     """An answer as one page of raw items, each with its tenant."""
     return Page([_item(series, tenant_label, ranged=ranged) for series in answer.series], warnings=answer.warnings)
+
+
+def ordered(answer: MetricsAnswer) -> MetricsAnswer:
+    """The answer by labels: a server may send series in any order, and the same question has the same evidence."""
+    return replace(answer, series=sorted(answer.series, key=lambda one: sorted(one.labels.items())))
 
 
 def _item(series: Series, tenant_label: str | None, *, ranged: bool) -> JsonObject:

@@ -74,8 +74,7 @@ def test_inspect_reads_failures_and_errors(tmp_path: Path) -> None:
     )
     (path,) = inspect_log.write(place, tmp_path / "logs")
     samples = {
-        str(one["id"]): one
-        for one in fields.items(read(inspect("log", "dump", str(path), home=tmp_path)), "samples")
+        str(one["id"]): one for one in fields.items(read(inspect("log", "dump", str(path), home=tmp_path)), "samples")
     }
     assert fields.text(fields.mapping(samples["pending-taint"], "scores"), "cause", "value") == "I"
     assert fields.text(fields.mapping(samples["pending-gated"], "error"), "message") == "no room"

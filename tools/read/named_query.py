@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from tools.arguments import QueryName
 from tools.errors import BadAnswer, Unavailable
-from tools.series import page_of, series_row
+from tools.series import ordered, page_of, series_row
 from tools.types import CallScope, Frozen, JsonObject, NamedQuery, Page, Ports, Row, ToolSpec, WireLimits
 
 
@@ -46,7 +46,7 @@ async def _read(args: Args, ports: Ports, wire: WireLimits) -> AsyncIterator[Pag
     else:
         start = ports.now - query.window
         answer = await ports.prom.range(query.promql, start=start, end=ports.now, step=query.step, wire=wire)
-    yield page_of(answer, tenant_label=query.tenant_label, ranged=query.step is not None)
+    yield page_of(ordered(answer), tenant_label=query.tenant_label, ranged=query.step is not None)
 
 
 def _project(_args: Args, item: JsonObject) -> Row | None:

@@ -15,6 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 
+from evals.promql.model import Semantics
 from evals.servers.prom.openmetrics import MAX_SAMPLES, check_size, write_openmetrics
 from evals.world.model import World
 from tools.errors import TargetError, UserError
@@ -23,6 +24,8 @@ IMPORT_SECONDS = 300.0
 """Longest that promtool may take for one block; 1.7 M samples take about ten seconds on two cores."""
 BLOCK_SECONDS = 7200.0
 """Length of a block that promtool makes."""
+MAX_BLOCKS = 6
+"""Blocks from which on they get longer: each is a start of promtool and an open block of the server."""
 READY_SECONDS = 30.0
 ATTEMPTS = 3
 """Starts, each on another port: a free port may be taken before Prometheus binds it."""
@@ -97,15 +100,19 @@ class RealPrometheus:
         check_size(source, start=start, end=end, interval=interval, limit=self.max_samples)
         text, data = folder / "samples.txt", folder / "data"
         data.mkdir()
+        length = BLOCK_SECONDS
+        while self.history / length > MAX_BLOCKS:
+            length *= 3  # the lengths that Prometheus makes blocks of
         while start <= end:
             # Sample times are whole milliseconds, and a block's end belongs to the next one.
-            following = (start // BLOCK_SECONDS + 1) * BLOCK_SECONDS
+            following = (start // length + 1) * length
             last = min(end, following - 0.001)
             left = self.max_samples - self.samples
             with text.open("w", encoding="utf-8") as out:
                 written = write_openmetrics(source, out, start=start, end=last, interval=interval, limit=left)
             if written:
-                _run([self._promtool, "tsdb", "create-blocks-from", "openmetrics", "-q", str(text), str(data)])
+                longest = f"--max-block-duration={length:.0f}s"
+                _run([self._promtool, "tsdb", "create-blocks-from", "openmetrics", "-q", longest, str(text), str(data)])
             self.samples += written
             start = following
         text.unlink(missing_ok=True)
@@ -143,6 +150,12 @@ def available() -> bool:
     return shutil.which("prometheus") is not None and shutil.which("promtool") is not None
 
 
+def semantics(binary: str = "prometheus") -> Semantics:
+    """Which edges range windows have in this binary. Raises UserError where it cannot be run."""
+    told = _run([_executable(binary, "--prometheus-bin"), "--version"])
+    return "2.x" if "version 2." in told else "3.x"
+
+
 def _executable(name: str, flag: str) -> str:
     found = shutil.which(name)
     if found is None:
@@ -152,7 +165,8 @@ def _executable(name: str, flag: str) -> str:
     return found
 
 
-def _run(arguments: list[str]) -> None:
+def _run(arguments: list[str]) -> str:
+    """What it said. Raises TargetError."""
     try:
         done = subprocess.run(
             arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=IMPORT_SECONDS, check=False
@@ -164,6 +178,7 @@ def _run(arguments: list[str]) -> None:
     if done.returncode:
         text = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise TargetError(f"{arguments[0]} failed: {text[-1] if text else f'exit code {done.returncode}'}")
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
 
 
 def _free_port() -> int:
