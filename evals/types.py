@@ -38,6 +38,8 @@ class Expectation(Frozen):
     """Where it is: substrings of which one must stand among what it says is missing."""
     symptoms: tuple[str, ...] = ()
     """Causes that may be found beside the root, as its consequence, and are not roots themselves."""
+    told: str = ""
+    """A cause in somebody's own words that is none of ours; no answer is right until `cause` says which it is."""
     instead: tuple[str, ...] = ()
     """Causes that may be the root in place of what is expected: what a perturbation did to the world itself."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-VERBS = ("run", "compare", "regrade", "replay", "report")
+VERBS = ("run", "compare", "regrade", "replay", "report", "import")
 
 
 def spelled_out(argv: Sequence[str]) -> list[str]:
@@ -39,6 +39,10 @@ def add_eval(commands: Commands, model_flags: Callable[[argparse.ArgumentParser]
     replay.add_argument("--step", type=int, metavar="N", help="only this step")
     replay.add_argument("--no-color", action="store_true", help="no colour (NO_COLOR does the same)")
     replay.set_defaults(module="plumbline.replaying", function="replayed")
+    taken = verbs.add_parser("import", help="a folder of kubectl's output, logs and metrics as a world and a scenario")
+    taken.add_argument("case", metavar="DIR", help="the folder; docs/importing-cases.md says what may be in it")
+    taken.add_argument("--out", required=True, metavar="FOLDER", help="where the world and its scenario are written")
+    taken.set_defaults(module="plumbline.importing", function="imported")
     report = verbs.add_parser("report", help="a page for the browser, or a log for the viewer of Inspect")
     report.add_argument("run", metavar="RUN", help="folder of `run --out`")
     report.add_argument("base", nargs="?", default="", metavar="BASE", help="a run to compare it with, on the page")

@@ -60,12 +60,18 @@ def _told(done: Written, out: str) -> str:
         f"{out}: {done.objects:,} objects, {done.series:,} series with {done.samples:,} samples, {done.logs} logs; "
         f"{done.redacted:,} values redacted"
     ]
-    lines += [f"  left out: {clean(one.what)}: {clean(one.why)}" for one in done.left_out[:SHOWN]]
-    if len(done.left_out) > SHOWN:
-        lines.append(f"  and {_kinds(done.left_out[SHOWN:])} more, all in {out}/report.json")
+    lines += left_out(done.left_out, out)
     world = out if "/" in out else f"./{out}"
     lines.append(f'ask it with: {program()} ask --world {world} "what changed?"')
     return "\n".join(lines) + "\n"
+
+
+def left_out(what: tuple[LeftOut, ...], folder: str) -> list[str]:
+    """A line on each thing that a world does not hold, the first few by name."""
+    lines = [f"  left out: {clean(one.what)}: {clean(one.why)}" for one in what[:SHOWN]]
+    if len(what) > SHOWN:
+        lines.append(f"  and {_kinds(what[SHOWN:])} more, all in {folder}/report.json")
+    return lines
 
 
 def _kinds(rest: tuple[LeftOut, ...]) -> str:

@@ -19,6 +19,8 @@ def grade(scenario: Scenario, record: RunRecord) -> Grade:
     problems: list[str] = []
     if diagnosis.status != expect.status:
         problems.append(f"status {diagnosis.status}, expected {expect.status}")
+    if expect.told and not expect.cause:
+        problems.append(f"expected in words only ({expect.told}): say which cause that is in expect.cause")
     if expect.cause and expect.cause not in found:
         problems.append(f"{expect.cause} not found (found: {', '.join(sorted(found)) or 'none'})")
     return Grade(grader="cause", passed=not problems, detail="; ".join(problems))

@@ -15,7 +15,7 @@ from itertools import pairwise
 from evals.promql.selecting import LOOKBACK, touched
 from evals.recording.writer import LeftOut
 from evals.world.model import RawSeries
-from evals.world.samples import step_of
+from evals.world.samples import commonest_step, step_of
 from evals.world.series import STALE
 from tools.errors import BadAnswer, PlumblineError
 from tools.types import MetricsPort, Series
@@ -115,8 +115,7 @@ class Sampling:
 
     def interval(self) -> float:
         """The commonest distance of samples in seconds; 30 where there are none."""
-        steps = [step for held in self.points.values() if (step := _step(sorted(held)))]
-        return max(set(steps), key=lambda step: (steps.count(step), -step)) if steps else 30.0
+        return commonest_step(sorted(held) for held in self.points.values()) or 30.0
 
 
 def key_of(labels: Mapping[str, str]) -> Key:

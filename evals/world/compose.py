@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from evals.world.controllers import expand
-from evals.world.events import EVENTS, events_of
+from evals.world.events import EVENTS, events_of, refusals
 from evals.world.layers import Document, Layer
 from evals.world.managed import managed_fields
 from evals.world.manifests import Identity, entries, identity_of, mapping, merge_patch, printed, text, uid_of
@@ -128,7 +128,7 @@ def _patched(entry: Made, patch: Place) -> Made:
 def _finish(place: Place) -> list[Made]:
     """The objects of one source document, completed."""
     body, children = expand(place)
-    children += events_of(place, body, children)
+    children += [*refusals(children), *events_of(place, body, children)]
     if not text(body, "apiVersion") or not text(body, "metadata", "name"):
         place.fail("an object needs apiVersion, kind and metadata.name; a patch needs a base that has them")
     managed = managed_fields(place, body)

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from evals.world.manifests import child, identity_of, short_hash, text, uid_of
+from evals.world.manifests import child, entries, identity_of, short_hash, text, uid_of
 from evals.world.noise import seed_of
 from evals.world.places import Place
-from evals.world.times import relative
+from evals.world.times import offset_of, relative
 from tools.types import JsonObject
 
 EVENTS = "$events"
@@ -31,6 +31,48 @@ def events_of(place: Place, body: JsonObject, made: Sequence[JsonObject]) -> lis
         entry.only(_FIELDS)
         out += [_event(entry, key, about) for about in _about(entry, body, pods)]
     return out
+
+
+def refusals(made: Sequence[JsonObject]) -> Iterator[JsonObject]:
+    """What the scheduler says of each pod that it has no node for: the message of its condition, said again since.
+
+    A pod is tried again at least every five minutes (kube-scheduler, `podMaxInUnschedulablePodsDuration`).
+    """
+    for body in made:
+        since = offset_of(text(body, "metadata", "creationTimestamp"))
+        for condition in entries(body, "status", "conditions"):
+            if since is not None and condition.get("reason") == "Unschedulable" and text(body, "kind") == "Pod":
+                last = max(since, -float(seed_of("scheduler", text(body, "metadata", "name")) % 240) - 5)
+                yield _refusal(body, text(condition, "message"), since, last)
+
+
+def _refusal(pod: JsonObject, message: str, since: float, last: float) -> JsonObject:
+    _, _, namespace, name = identity_of(pod)
+    again = int((last - since) // 300)
+    series: JsonObject = {"count": again + 1, "lastObservedTime": f"@{relative(last)}"}
+    event: JsonObject = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{name}.{seed_of('FailedScheduling', name):08x}{short_hash(8, name).encode().hex()[:8]}",
+            "namespace": namespace,
+            "creationTimestamp": relative(since),
+        },
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": name,
+            "namespace": namespace,
+            "uid": text(pod, "metadata", "uid") or uid_of(identity_of(pod)),
+        },
+        "type": "Warning",
+        "reason": "FailedScheduling",
+        "message": message,
+        "reportingComponent": "default-scheduler",
+        **({"series": series} if again else {}),
+    }
+    _as_scheduler(event, since)
+    return event | {"action": "Scheduling"}
 
 
 def _about(entry: Place, body: JsonObject, pods: list[JsonObject]) -> Iterator[JsonObject]:
@@ -93,4 +135,4 @@ def _as_scheduler(event: JsonObject, at: float) -> None:
     event |= {"eventTime": f"@{relative(at)}", "firstTimestamp": None, "lastTimestamp": None, "action": "Binding"}
     event["reportingInstance"] = "default-scheduler-cpu-0"
     child(event, "source").clear()
-    del event["count"]
+    event.pop("count", None)

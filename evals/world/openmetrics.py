@@ -23,6 +23,7 @@ _ESCAPE = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 def read_openmetrics(text: str, *, file: str, now: float) -> Iterator[tuple[str, Entry]]:
     """(metric name, entry) of every series, times made relative to `now`. Raises DocumentError."""
     samples: dict[tuple[str, tuple[tuple[str, str], ...]], dict[float, float]] = {}
+    heads: dict[tuple[str, str], dict[float, float]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -32,8 +33,12 @@ def read_openmetrics(text: str, *, file: str, now: float) -> Iterator[tuple[str,
         if match is None:
             problem = 'not a sample with a timestamp, such as up{job="x"} 1 1778594400'
             raise DocumentError(file, number, "", problem)
-        key = (match[1], tuple(sorted(read_labels(match[2] or "", file, number).items())))
-        samples.setdefault(key, {})[_seconds(match[4]) - now] = _value(match[3], file, number)
+        head = (match[1], match[2] or "")
+        held = heads.get(head)
+        if held is None:  # labels are read once a series: they are most of a line
+            key = (head[0], tuple(sorted(read_labels(head[1], file, number).items())))
+            held = heads[head] = samples.setdefault(key, {})
+        held[_seconds(match[4]) - now] = _value(match[3], file, number)
     for (name, labels), points in samples.items():
         offsets = sorted(points)
         yield name, Entry(dict(labels), Constant(0.0), points=(offsets, [points[at] for at in offsets]))

@@ -141,6 +141,12 @@ def step_of(times: Sequence[int]) -> int:
     return min(gaps, key=lambda gap: (-gaps[gap], gap)) if gaps else 0
 
 
+def commonest_step(series: Iterable[Sequence[float]]) -> float:
+    """The commonest of the steps of several series, in seconds, each given by its times; 0 where none has two."""
+    steps = Counter(step for times in series if (step := step_of([round(at * 1000) for at in times])))
+    return min(steps, key=lambda step: (-steps[step], step)) / 1000 if steps else 0.0
+
+
 def _repeated(text: str, count: int) -> str:
     return text if count == 1 else f"{text}*{count}"
 

@@ -1,0 +1,1 @@
+"""Other people's cases as worlds: dumps and texts of kubectl, logs, and metrics in CSV or OpenMetrics."""
