@@ -107,9 +107,9 @@ def _devices(pod: JsonObject) -> dict[str, float]:
 
 
 def _selectors(plan: Blueprint) -> Iterator[DocumentError]:
-    """Controllers select their own template; Services and budgets select some pod."""
+    """Controllers select their own template; a Service selects some pod, or what a controller would make."""
     bodies = list(plan.composition.objects.values())
-    pods = [made for made in bodies if made.identity[1] == "Pod"]
+    selectable = [made for made in bodies if made.identity[1] == "Pod" or made.identity[:2] in _CONTROLLERS]
     for made in bodies:
         if made.identity[:2] in _CONTROLLERS:
             wanted = mapping(made.body, "spec", "selector", "matchLabels")
@@ -118,15 +118,17 @@ def _selectors(plan: Blueprint) -> Iterator[DocumentError]:
                 yield _error(made, ("spec", "selector"), "has a selector that its own template does not match")
         elif made.identity[:2] == ("", "Service") and mapping(made.body, "spec", "selector"):
             wanted = mapping(made.body, "spec", "selector")
-            if not any(_matches(pod, made.identity[2], wanted) for pod in pods):
+            if not any(_matches(one, made.identity[2], wanted) for one in selectable):
                 yield _error(made, ("spec", "selector"), "selects no pod")
 
 
 _CONTROLLERS = {("apps", kind) for kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")}
 
 
-def _matches(pod: Made, namespace: str, wanted: JsonObject) -> bool:
-    return pod.identity[2] == namespace and wanted.items() <= mapping(pod.body, "metadata", "labels").items()
+def _matches(made: Made, namespace: str, wanted: JsonObject) -> bool:
+    """True for a pod with these labels, or a controller whose pods have them."""
+    above = ("metadata",) if made.identity[1] == "Pod" else ("spec", "template", "metadata")
+    return made.identity[2] == namespace and wanted.items() <= mapping(made.body, *above, "labels").items()
 
 
 def _times(plan: Blueprint) -> Iterator[DocumentError]:
