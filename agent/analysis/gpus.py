@@ -74,6 +74,15 @@ def running_gpu_pods(view: View) -> list[Record]:
     ]
 
 
+def claiming_pods(view: View) -> list[Record]:
+    """Running pods that hold devices by ResourceClaims (dynamic resource allocation); `gpu_count` does not see them."""
+    return [
+        pod
+        for pod in view.objects(kinds.POD)
+        if pod.text("status", "phase") == "Running" and pod.items("spec", "resourceClaims")
+    ]
+
+
 def allocatable(node: Record) -> dict[str, float]:
     """GPU resources a node offers."""
     return _gpus_of(node, "allocatable")

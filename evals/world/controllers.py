@@ -9,7 +9,7 @@ message). Deployments get their ReplicaSets, JobSets their Jobs; owner reference
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from evals.world.manifests import (
@@ -29,6 +29,8 @@ from tools.types import JsonObject
 
 PODS, HISTORY = "$pods", "$history"
 MAX_PODS = 20_000
+MAX_PODS = 20_000
+"""Of one object."""
 _FIELDS = ("nodes", "created", "ready_after", "pending", "finished", "each")
 
 
@@ -72,7 +74,7 @@ class Plan:
 def read_plan(place: Place) -> Plan:
     """The `$pods` of an object. Raises DocumentError."""
     place.only(_FIELDS)
-    nodes = tuple(None if node.value is None else node.text() for node in place.at("nodes").items())
+    nodes = tuple(name for entry in place.at("nodes").items() for name in _node_names(entry))
     each = dict(_each(entry, len(nodes)) for entry in _entries(place.at("each")))
     finished = place.at("finished")
     return Plan(
@@ -83,6 +85,18 @@ def read_plan(place: Place) -> Plan:
         finished=None if finished.value is None else finished.seconds(),
         each=each,
     )
+
+
+def _node_names(entry: Place) -> Iterator[str | None]:
+    """A name, null, or `{from: n, count: 100, start: 0}` for n0 to n99. Raises DocumentError."""
+    if not isinstance(entry.value, dict):
+        yield None if entry.value is None else entry.text()
+        return
+    entry.only(("from", "start", "count"))
+    start, count = int(entry.at("start").number(0)), int(entry.at("count").number())
+    if not 0 <= count <= MAX_PODS:
+        entry.at("count").fail(f"0 to {MAX_PODS:,} pods are wanted")
+    yield from (f"{entry.at('from').text()}{start + number}" for number in range(count))
 
 
 def _entries(place: Place) -> list[tuple[int, Place]]:
@@ -127,6 +141,15 @@ def _default(body: JsonObject, key: str, value: JsonObject) -> None:
     body[key] = {**value, **mapping(body, key)}
 
 
+def _free(taken: set[str], base: str, *parts: object) -> str:
+    """A name that no sibling has: five letters collide among a thousand pods now and then."""
+    again = 0
+    while (name := f"{base}{short_hash(5, *parts, *([again] if again else []))}") in taken:
+        again += 1
+    taken.add(name)
+    return name
+
+
 # --- Deployment --------------------------------------------------------------------------------------------
 
 
@@ -158,10 +181,10 @@ def _deployment(body: JsonObject, plan: Plan, place: Place) -> Made:
         made.append(_replica_set(body, old, number + 1, entry.at("created").seconds(), 0))
     current = _replica_set(body, template, revision, plan.created, len(plan.nodes), ready=plan.placed)
     made.append(current)
-    base = text(current, "metadata", "name")
+    base, names = text(current, "metadata", "name"), set[str]()
     hashed: JsonObject = {"pod-template-hash": base.rpartition("-")[2]}
     for index in range(len(plan.nodes)):
-        made.append(plan.pod(current, template, index, f"{base}-{short_hash(5, base, index)}", hashed))
+        made.append(plan.pod(current, template, index, _free(names, f"{base}-", base, index), hashed))
     _default(body, "status", _deployment_status(plan, base))
     return made
 
@@ -283,8 +306,9 @@ def _daemon_set(body: JsonObject, plan: Plan, place: Place) -> Made:
             "updatedNumberScheduled": count,
         },
     )
+    names = set[str]()
     return [
-        plan.pod(body, template, index, f"{name}-{short_hash(5, name, plan.nodes[index])}", labels)
+        plan.pod(body, template, index, _free(names, f"{name}-", name, plan.nodes[index]), labels)
         for index in range(count)
     ]
 
@@ -309,12 +333,12 @@ def _job(body: JsonObject, plan: Plan, place: Place) -> Made:
     metadata["labels"] = {**mapping(metadata, "labels"), **labels}
     _default(body, "status", _job_status(plan))
     made: Made = []
+    names = set[str]()
     for index in range(count):
         middle = f"{index}-" if indexed else ""
         mine: JsonObject = {"batch.kubernetes.io/job-completion-index": str(index)} if indexed else {}
         template = mapping(spec, "template")
-        suffix = short_hash(5, uid, index)
-        made.append(plan.pod(body, template, index, f"{name}-{middle}{suffix}", mine))
+        made.append(plan.pod(body, template, index, _free(names, f"{name}-{middle}", uid, index), mine))
     return made
 
 

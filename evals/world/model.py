@@ -78,6 +78,11 @@ class ObjectStore(Protocol):
 class Responder(Protocol):
     """What makes a world answer to writes, in objects and series."""
 
+    @property
+    def reacts(self) -> bool:
+        """True where anything can follow from a write."""
+        ...
+
     def attach(self, objects: Sequence[JsonObject], store: ObjectStore) -> None:
         """Begin with these objects; changes go to `store`."""
         ...

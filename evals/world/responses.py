@@ -58,6 +58,11 @@ class Responses:
         self._count = itertools.count()
         self._acting = False
 
+    @property
+    def reacts(self) -> bool:
+        """True where anything can follow from a write."""
+        return bool(self._reactions)
+
     def attach(self, objects: Sequence[JsonObject], store: ObjectStore) -> None:
         """Begin with these objects; changes go to `store`."""
         self._objects = {identity_of(one): one for one in objects}

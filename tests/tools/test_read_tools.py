@@ -124,8 +124,8 @@ async def test_a_named_query_now() -> None:
     )
     bench = Bench(prom=prom, queries={"gpu_util": INSTANT})
     found = await bench.run("named_query", name="gpu_util")
-    assert keys(found) == ['{namespace="search",pod="a\\"b\\\\c"}', '{namespace="other"}', "{}"]
-    assert [row.data["value"] for row in found.rows] == [0.5, "NaN", "+Inf"]
+    assert keys(found) == ["{}", '{namespace="other"}', '{namespace="search",pod="a\\"b\\\\c"}'], "by labels"
+    assert [row.data["value"] for row in found.rows] == ["+Inf", "NaN", 0.5]
     assert found.warnings == ("partial: one store is down",)
     assert (found.family, found.query, found.source) == ("dcgm", INSTANT.promql, "prometheus")
     assert prom.asked == [f"avg by (namespace) (x) @ {NOW:.0f}"]

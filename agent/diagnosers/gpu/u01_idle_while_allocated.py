@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from agent.analysis import queries
 from agent.analysis.diagnoser import Survey, findings, set_aside
-from agent.analysis.gpus import gpu_container, gpu_count, running_gpu_pods
+from agent.analysis.gpus import claiming_pods, gpu_container, gpu_count, running_gpu_pods
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import (
     DEPLOYMENT,
@@ -26,7 +26,7 @@ from agent.analysis.readings import amount, percent, plural
 from agent.analysis.records import Record
 from agent.analysis.signals.telemetry import covered, settled, shared_gpu
 from agent.analysis.view import View, claim, once_per_view
-from agent.types import Advice, Cause, Claim, Finding, LiveChange, Need, Objects, Query, Remedy
+from agent.types import Advice, Cause, Claim, Finding, LiveChange, Missing, Need, Objects, Query, Remedy
 from tools.types import JsonObject, ResourceRef, ToolCall
 
 CAUSE = Cause(
@@ -137,11 +137,12 @@ def survey(view: View) -> Survey:
     """Workloads that use what they hold; idle notebooks are named, not judged."""
     pods = running_gpu_pods(view)
     rows = view.rows(queries.GPU_BUSY_MAX)
+    claimed = _claimed(view)
     if not pods:
-        return Survey()
+        return Survey(missing=claimed)
     if not rows:
-        return Survey(missing=(view.lacking(queries.GPU_BUSY_MAX, (CAUSE.id,)),))
-    missing = tuple(set_aside(view, subjects(view), CONFIRMS, (*AT_REST, *TROUBLED), fine=AT_REST))
+        return Survey(missing=(view.lacking(queries.GPU_BUSY_MAX, (CAUSE.id,)), *claimed))
+    missing = (*set_aside(view, subjects(view), CONFIRMS, (*AT_REST, *TROUBLED), fine=AT_REST), *claimed)
     busy = [row for row in view.rows_for(queries.GPU_BUSY_MAX, pods) if (row.value or 0.0) >= 0.01]
     judged_pods = [pod for pod in pods if covered(view, pod)]
     if judge(view) or not busy or len(busy) < len(judged_pods) - len(missing):
@@ -149,6 +150,15 @@ def survey(view: View) -> Survey:
     least = min(busy, key=lambda row: row.value or 0.0)
     text = f"{plural(len(busy), 'GPU pod')} worked within 30 min, the least used up to {percent(least.value or 0.0)}"
     return Survey(checked=(claim(text, least.cite()),), missing=missing)
+
+
+def _claimed(view: View) -> tuple[Missing, ...]:
+    """What is not judged, because its GPUs do not stand in the pod: whose claims are GPUs is not read yet."""
+    pods = claiming_pods(view)
+    if not pods:
+        return ()
+    text = "their devices are allocated by ResourceClaims, which are not read yet"
+    return (Missing(need=f"the GPUs of {plural(len(pods), 'pod')}", because=text, causes=(CAUSE.id,)),)
 
 
 def remedy(finding: Finding, view: View) -> Remedy:

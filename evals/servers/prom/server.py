@@ -31,6 +31,8 @@ BODY_LIMIT = 4 << 20
 """Bytes of a request body at most."""
 HISTORY = 3600.0
 """Seconds that series, labels and values look back unless told: our sources have no beginning to start from."""
+LARGE = 4_000
+"""Objects from which on a world's queries take long enough to keep others waiting."""
 GZIP_FROM = 1024
 """Smallest answer worth compressing."""
 HANG = 3600.0
@@ -61,6 +63,7 @@ class PromServer:
         self._host, self._port = host, port
         self._engine = Engine(world.series, semantics="2.x" if world.prometheus == "2.x" else "3.x")
         self._faults = Faults(world.faults)
+        self._turn = asyncio.Lock()
         self._runner: web.ServerRunner | None = None
         self._posted: dict[str, Endpoint] = {
             "/api/v1/query": self._query,
@@ -98,7 +101,7 @@ class PromServer:
             form = forms.read_form(request.query_string, await _body(request))
             shown = forms.one(form, "query") or forms.one(form, "match[]")
             fault = self._faults.take(f"{request.path} {shown}")
-            response = await self._played(fault, request, form) if fault else self._answer(request, form)
+            response = await (self._played(fault, request, form) if fault else self._answered(request, form))
         except ApiError as error:
             response = api_error(error.status, error.kind, error.message)
         response.headers["Date"] = formatdate(self.world.clock.now, usegmt=True)
@@ -111,13 +114,24 @@ class PromServer:
         if fault.hangs:
             await asyncio.sleep(HANG)
         await asyncio.sleep(fault.delay)
-        response = fault.response() or self._answer(request, form)
+        response = fault.response() or await self._answered(request, form)
         body = response.body if isinstance(response.body, bytes) else b""
         if fault.warnings and response.status == 200:
             return success(json.loads(body)["data"], fault.warnings)
         if fault.truncate is not None:
             return web.Response(status=response.status, body=body[: fault.truncate], content_type="application/json")
         return response
+
+    async def _answered(self, request: web.BaseRequest, form: Form) -> web.Response:
+        """The answer; of a large world from a thread, one at a time, so that others on this loop are not kept waiting.
+
+        Reactions change series from the loop, so worlds that have any are answered in place.
+        """
+        responder = self.world.responder
+        if len(self.world.objects) < LARGE or (responder is not None and responder.reacts):
+            return self._answer(request, form)
+        async with self._turn:
+            return await asyncio.to_thread(self._answer, request, form)
 
     # --- routing -------------------------------------------------------------------------------------------
 

@@ -75,13 +75,13 @@ def devices_of(context: Context) -> Iterator[Device]:
 
 
 def _claims(context: Context) -> dict[tuple[str, str], list[tuple[str, str, int]]]:
-    """(namespace, pod uid) → (claim, node, gpu) of every device allocated to it."""
+    """(namespace, pod) → (claim, node, gpu) of every device allocated to it."""
     out: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
     for claim in context.kind("ResourceClaim", "resource.k8s.io"):
         namespace, name = text(claim, "metadata", "namespace"), text(claim, "metadata", "name")
         results = entries(claim, "status", "allocation", "devices", "results")
         for user in entries(claim, "status", "reservedFor"):
-            held = out.setdefault((namespace, text(user, "uid")), [])
+            held = out.setdefault((namespace, text(user, "name")), [])
             for result in results:
                 number = text(result, "device").rpartition("-")[2]
                 if number.isdigit():
@@ -115,7 +115,7 @@ def _node_devices(
     replicas = int(amount(labels.get("nvidia.com/gpu.replicas")) or 1)
     holds = _assign(context, name, count, replicas, pods)
     for pod in pods:
-        for claim, pool, gpu in claims.get((pod.namespace, pod.uid), []):
+        for claim, pool, gpu in claims.get((pod.namespace, pod.name), []):
             if pool == name and gpu < count:
                 container = text(pod.containers[0], "name") if pod.containers else ""
                 holds.setdefault(gpu, []).append(_Hold(pod, container, gpu, (pod.namespace, claim)))
