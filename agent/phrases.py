@@ -195,7 +195,9 @@ ORDINARY = words(
     tests thing things threads throttling thursday time timeline times token tokens top total trace traffic
     train trainer training trainings tuesday type types unassigned unit units update updates user users
     utilization value values vendor version versions vllm volume volumes wasted wednesday week weekend weeks
-    weights wide work worker workers working world worse worst wrong year years zone zones
+    weights crawls crawling hangs hanging stalls stalling sits sitting waits dies starves lags lagging drags freezes
+    frozen thrashes takes taking keeps makes spins spinning finishes finished ends ended begins starts stops fails
+    wide work worker workers working world worse worst wrong year years zone zones
     """
 )
 """Ordinary words of such questions: taken for a name only where something of that name exists."""

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from evals.world.compose import Made
 from evals.world.exporters.context import GPU, MIG_PREFIX, Context
+from evals.world.exporters.devices import gpus_of
 from evals.world.layers import known_worlds
 from evals.world.load import Blueprint, blueprint
 from evals.world.manifests import Identity, entries, mapping, printed, text, uid_of
@@ -242,7 +243,7 @@ def _subjects(plan: Blueprint) -> Iterator[Subject]:
             yield replace(pod.subject, gpu=gpu)
     for name, node in context.nodes.items():
         yield Subject(node=name)
-        for gpu in range(int(amount(mapping(node, "status", "capacity").get(GPU)) or 0)):
+        for gpu in range(gpus_of(node)):
             yield Subject(node=name, gpu=gpu)
     for hpa in context.kind("HorizontalPodAutoscaler", "autoscaling"):
         target = text(hpa, "spec", "scaleTargetRef", "name")

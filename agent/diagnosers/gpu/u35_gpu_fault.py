@@ -40,9 +40,9 @@ EXCLUDES = ("fault_follows_program",)
 
 @once_per_view
 def subjects(view: View) -> list[ResourceRef]:
-    """GPU nodes with a new XID of any kind."""
+    """Nodes with a new XID of any kind: what has such a series has GPUs, however they are handed out."""
     nodes = {series.label("node") for _, series, _ in new_faults(view)}
-    return [node.ref for node in gpu_nodes(view) if node.ref.name in nodes]
+    return [node.ref for node in view.objects(NODE) if node.ref.name in nodes]
 
 
 @once_per_view
@@ -98,9 +98,9 @@ def follow(view: View) -> list[ToolCall]:
 
 def survey(view: View) -> Survey:
     """How many GPUs were looked at without a fault."""
-    if not gpu_nodes(view):
-        return Survey()
     rows = view.rows(XID_CHANGES)
+    if not rows and not gpu_nodes(view):
+        return Survey()
     if not rows and not view.rows(XID_WINDOW):
         return Survey(missing=(view.lacking(XID_CHANGES, (CAUSE.id,)),))
     if judge(view):

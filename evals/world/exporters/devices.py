@@ -97,7 +97,7 @@ def _node_devices(
     claims: Mapping[tuple[str, str], list[tuple[str, str, int]]],
 ) -> Iterator[Device]:
     labels = mapping(node, "metadata", "labels")
-    count = _count(node)
+    count = gpus_of(node)
     if not count:
         return
     plain = Device(
@@ -124,7 +124,7 @@ def _node_devices(
         yield from _stretches(_on(plain, gpu), holds.get(gpu, []), shared=replicas > 1, every=every)
 
 
-def _count(node: JsonObject) -> int:
+def gpus_of(node: JsonObject) -> int:
     """Physical GPUs: GFD's label, else the capacity."""
     label = amount(mapping(node, "metadata", "labels").get("nvidia.com/gpu.count"))
     capacity = amount(mapping(node, "status", "capacity").get(GPU))
