@@ -144,6 +144,53 @@ $pods: {nodes: [gpu-0, null], pending: "0/1 nodes are available: 1 Insufficient 
     assert (deployment["replicas"], deployment["readyReplicas"], deployment["unavailableReplicas"]) == (2, 1, 1)
 
 
+def test_the_scheduler_has_said_so_in_an_event(tmp_path: Path) -> None:
+    patch = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: model, namespace: team}
+$pods: {nodes: [gpu-0, null], created: -40m, pending: "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."}
+"""
+    write(tmp_path, "base", {"objects/node.yaml": NODE, "objects/server.yaml": SERVER})
+    over = load(str(write(tmp_path, "over", {"objects/p.yaml": patch}, extends="base")))
+    (event,) = [one for one in over.objects if one["kind"] == "Event" and one["reason"] == "FailedScheduling"]
+    (pod,) = [one for one in over.objects if one["kind"] == "Pod" and "nodeName" not in spec(one)]
+    involved = cast(JsonObject, event["involvedObject"])
+    assert involved["uid"] == cast(JsonObject, pod["metadata"])["uid"]
+    assert event["message"] == "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    assert cast(JsonObject, event["series"])["count"] == 8, "tried again every five minutes"
+
+
+def test_many_nodes_are_written_as_one_and_no_two_pods_share_a_name(tmp_path: Path) -> None:
+    patch = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: dcgm-exporter, namespace: team}
+$pods: {nodes: [gpu-0, {from: n, start: 7, count: 2000}]}
+"""
+    write(tmp_path, "base", {"objects/node.yaml": NODE, "objects/server.yaml": SERVER})
+    over = load(str(write(tmp_path, "over", {"objects/p.yaml": patch}, extends="base")))
+    pods = {name: body for name, body in kinds(over, "Pod").items() if name.startswith("dcgm")}
+    assert {spec(body)["nodeName"] for body in pods.values()} == {"gpu-0", *(f"n{i}" for i in range(7, 2007))}
+    assert len(pods) == 2001
+
+
+@pytest.mark.parametrize(
+    ("nodes", "problem"),
+    [("{from: n, count: 30000}", "0 to 20,000"), ("{from: n}", "count"), ("{many: 3}", "many")],
+)
+def test_a_range_of_nodes_is_checked(tmp_path: Path, nodes: str, problem: str) -> None:
+    patch = f"""
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: dcgm-exporter, namespace: team}}
+$pods: {{nodes: [{nodes}]}}
+"""
+    write(tmp_path, "base", {"objects/node.yaml": NODE, "objects/server.yaml": SERVER})
+    with pytest.raises(DocumentError, match=problem):
+        load(str(write(tmp_path, "over", {"objects/p.yaml": patch}, extends="base")))
+
+
 def test_job_sets_make_jobs_that_make_indexed_pods(tmp_path: Path) -> None:
     text = """
 apiVersion: jobset.x-k8s.io/v1alpha2
