@@ -30,9 +30,8 @@ from tools.errors import PlumblineError, UserError
 from tools.kube.connect import KubeTarget, connect
 from tools.kube.port import LiveKube
 from tools.prom.connect import connect_prom
+from tools.redact import WORLD_KEY
 
-REDACTION_KEY = b"plumbline-evals-fixed-redaction-"
-"""Pseudonyms in worlds and evals are the same in every run."""
 DEADLINE = 60.0
 """Seconds one scenario may take."""
 MODEL_DEADLINE = 240.0
@@ -60,7 +59,7 @@ async def serving(world: World) -> AsyncIterator[Served]:
         async with _port(kube) as port:
             metrics = connect_prom(prom_url)
             try:
-                target = Target(port, metrics, f"world {world.name}", prom_url, (kube_url, prom_url), REDACTION_KEY)
+                target = Target(port, metrics, f"world {world.name}", prom_url, (kube_url, prom_url), WORLD_KEY)
                 yield Served(world, kube, prom, target)
             finally:
                 await metrics.aclose()

@@ -13,7 +13,7 @@ from agent.app import App, Target
 from agent.events import Asked
 from agent.settings import Settings
 from evals.recording.objects import Reading, access, definitions
-from evals.recording.sampling import Sampling, windows_of
+from evals.recording.sampling import Sampling, neighbours, windows_of
 from evals.recording.tapping import TappedKube, TappedProm
 from evals.recording.writer import LeftOut, Recorded
 from evals.servers.kube.kinds import release_of
@@ -41,9 +41,9 @@ class Wish:
 async def record(settings: Settings, target: Target, wish: Wish) -> Recorded:
     """Everything a world needs. Raises PlumblineError where the cluster cannot be read at all."""
     kube = TappedKube(target.kube)
-    metrics, faults = await _metrics(target)
-    prom = TappedProm(metrics) if metrics is not None else None
-    now = math.floor(await (prom or kube).server_time())
+    moment, faults = await _prometheus(target)
+    prom = TappedProm(target.prom) if target.prom is not None and moment is not None else None
+    now = math.floor(moment if moment is not None else await kube.server_time())
     tapped = replace(target, kube=kube, prom=prom)
     await _session(settings, tapped, wish, float(now))
     reading = Reading(kube, wish.namespaces)
@@ -69,19 +69,18 @@ async def record(settings: Settings, target: Target, wish: Wish) -> Recorded:
     return recorded
 
 
-async def _metrics(target: Target) -> tuple[MetricsPort | None, list[JsonObject]]:
-    """Prometheus where it answers; else the fault under which a world answers alike."""
+async def _prometheus(target: Target) -> tuple[float | None, list[JsonObject]]:
+    """Prometheus's time; None where it does not answer, with the fault under which a world answers alike."""
     if target.prom is None:
         return None, [{"server": "prom", "status": 503}]
     try:
-        await target.prom.server_time()
+        return await target.prom.server_time(), []
     except BadAnswer:
         return None, [{"server": "prom", "html": True}]
     except Denied:
         return None, [{"server": "prom", "status": 403}]
     except PortError:
         return None, [{"server": "prom", "status": 503}]
-    return target.prom, []
 
 
 async def _session(settings: Settings, target: Target, wish: Wish, now: float) -> None:
@@ -104,6 +103,7 @@ async def _series(recorded: Recorded, prom: TappedProm, since: float) -> None:
     windows, left_out = windows_of({*prom.queries, *prom.selectors}, now=now, since=since)
     sampling = Sampling(prom.port, now)
     await sampling.fetch(windows)
+    await sampling.fetch(neighbours(windows, start=now - since))  # after what was touched, which they must not push out
     recorded.series = list(sampling.series())
     recorded.sample_interval = sampling.interval()
     recorded.left_out += [*left_out, *sampling.left_out]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,6 +24,10 @@ from tools.types import MetricsPort, Series
 MAX_SAMPLES = 5_000_000
 """Samples of one recording."""
 MAX_SELECTORS = 1_000
+EXPORTERS = ("DCGM_FI_", "vllm:", "sglang:", "trtllm_", "nv_inference_", "gpu_", "amd_gpu_")
+"""How names of series begin that GPU exporters and model servers give (NVIDIA DCGM, vLLM, SGLang, TensorRT-LLM, Triton,
+AMD device metrics exporter)."""
+_NAME = re.compile(r"([a-zA-Z_:][\w:]*)\{")
 _SPLITS = 10
 """Times a window is halved before a selector is given up."""
 _HOLE = 1.5
@@ -149,6 +154,15 @@ def _merged(windows: Iterable[tuple[float, float]], now: float, step: float) -> 
         while first <= min(end, now):
             yield first, min(first + step * _STEPS, end, now)
             first += step * (_STEPS + 1)
+
+
+def neighbours(windows: Mapping[str, float], *, start: float) -> dict[str, float]:
+    """What stands beside the selectors read, from `start` on: the series that their labels kept out, and all that the
+    GPU exporters and model servers among them say."""
+    names = {match[1] for text in windows if (match := _NAME.match(text))}
+    beside = {f"{name}{{}}" for name in names}
+    beside |= {f'{{__name__=~"{prefix}.*"}}' for prefix in EXPORTERS if any(map(re.compile(prefix).match, names))}
+    return {text: start for text in sorted(beside) if windows.get(text, math.inf) > start}
 
 
 def windows_of(

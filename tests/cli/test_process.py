@@ -70,6 +70,19 @@ def test_ctrl_c_keeps_the_run_and_it_is_finished_later(plumbline: Command, serve
     assert types.index("cancelled") < types.index("answered")
 
 
+def test_ctrl_c_leaves_nothing_of_a_recording(serve: Serve, tmp_path: Path) -> None:
+    site = serve("hpa-cpu", {"server": "kube", "match": "/apis/autoscaling", "hang": True, "count": 1})
+    out = tmp_path / "out"
+    out.mkdir()
+    with started("record", *site.flags, "--out", str(out / "w")) as process:
+        wait_for(lambda: any("autoscaling" in r.path for r in site.kube.requests), "the read that hangs")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert list(out.iterdir()) == []
+
+
 def test_a_reader_that_goes_away_is_no_error(state_dir: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -154,7 +154,7 @@ $pods: {nodes: [gpu-0, null], created: -40m, pending: "0/1 nodes are available: 
     write(tmp_path, "base", {"objects/node.yaml": NODE, "objects/server.yaml": SERVER})
     over = load(str(write(tmp_path, "over", {"objects/p.yaml": patch}, extends="base")))
     (event,) = [one for one in over.objects if one["kind"] == "Event" and one["reason"] == "FailedScheduling"]
-    (pod,) = [one for one in over.objects if one["kind"] == "Pod" and "nodeName" not in spec(one)]
+    (pod,) = [one for one in over.objects if one["kind"] == "Pod" and "nodeName" not in cast(JsonObject, one["spec"])]
     involved = cast(JsonObject, event["involvedObject"])
     assert involved["uid"] == cast(JsonObject, pod["metadata"])["uid"]
     assert event["message"] == "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."

@@ -23,7 +23,7 @@ Span: TypeAlias = tuple[int, int, str]
 _START = r"(?:(?<![A-Za-z0-9_-])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 _END = r"(?![A-Za-z0-9_-])"
 MARK = "‹redacted:"
-_WHOLE_MARK = re.compile(r"‹redacted:[a-z]{1,20}:[0-9a-f]{4}›")
+WHOLE_MARK = re.compile(r"‹redacted:[a-z]{1,20}:[0-9a-f]{4}›")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def find(text: str) -> list[Span]:
         return _find(text)
     spans: list[Span] = []
     position = 0
-    for mark in _WHOLE_MARK.finditer(text):
+    for mark in WHOLE_MARK.finditer(text):
         spans += _shifted(text[position : mark.start()], position)
         position = mark.end()
     return spans + _shifted(text[position:], position)
