@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from evals.promql.memory import MemorySource
 from evals.scenario import load_all, plan_of
 from evals.servers.kube.server import KubeServer
 from evals.servers.prom.openmetrics import write_openmetrics
 from evals.world.load import anchored
 from evals.world.model import Matcher, World
 from tools import fields
+from tools.types import JsonObject
 
 Kubectl = Callable[..., Awaitable[str]]
 wanted = pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl on the path")
@@ -52,22 +54,26 @@ async def cluster(world: World, home: Path) -> AsyncIterator[Kubectl]:
         await server.stop()
 
 
-async def dumped(kubectl: Kubectl, folder: Path, *, form: str = "json") -> None:
-    """Every kind that can be listed, a file each."""
-    names = (await kubectl("api-resources", "--verbs=list", "-o", "name")).split()
-    for name in names:
-        if name.startswith("secrets") or name.endswith("events.k8s.io"):
-            continue
-        text = await kubectl("get", name, "-A", "-o", form)
-        if '"items": []' not in text and "items: []" not in text:
-            (folder / f"{name}.{form}").write_text(text, encoding="utf-8")
+async def dumped(kubectl: Kubectl, world: World, folder: Path, *, form: str = "json") -> None:
+    """Every kind of a world, a file each; Secrets stay where they are."""
+    kinds = {(group_of(one), str(one["kind"])) for one in world.objects} - {("", "Secret")}
+    for group, kind in sorted(kinds):
+        name = f"{kind.lower()}.{group}" if group else kind.lower()
+        (folder / f"{name}.{form}").write_text(await kubectl("get", name, "-A", "-o", form), encoding="utf-8")
 
 
-def exposition(world: World, hours: float) -> str:
-    """The last hours of every series as OpenMetrics text."""
-    out = StringIO()
+def group_of(body: JsonObject) -> str:
+    """The API group of an object."""
+    return fields.text(body, "apiVersion").rpartition("/")[0]
+
+
+def exposition(world: World, hours: float, names: str = ".+") -> str:
+    """The last hours of the series whose names match, as OpenMetrics text."""
     now = world.clock.now
-    write_openmetrics(world.series, out, start=now - hours * 3600, end=now, interval=world.sample_interval)
+    start = now - hours * 3600
+    held = MemorySource(world.series.select((Matcher("__name__", "=~", names),), start, now))
+    out = StringIO()
+    write_openmetrics(held, out, start=start, end=now, interval=world.sample_interval)
     return out.getvalue()
 
 

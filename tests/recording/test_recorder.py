@@ -35,7 +35,7 @@ async def recorded(world: World, folder: Path, prom: MetricsPort | None, wish: W
 @pytest.mark.skipif(not available(), reason="needs prometheus and promtool on the path")
 async def test_a_real_prometheus_is_recorded_to_the_same_findings(tmp_path: Path) -> None:
     """Of today, as its clock says; its version decides the ends of windows in the world that comes of it."""
-    scenario = load_all("kv-exhausted-small")[0]
+    scenario = load_all("single-cache-full")[0]
     world = load(scenario.world, anchor=float(int(time.time())))
     with RealPrometheus(world, history=2 * 3600.0) as real:
         prom = connect_prom(real.url)

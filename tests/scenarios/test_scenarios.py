@@ -34,7 +34,10 @@ UNSHOWABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069
 """Control characters and those that turn the direction of text."""
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.prove if "large" in one.tags else ()) for name, one in SCENARIOS.items()],
+)
 async def test_scenario(name: str) -> None:
     result = await once.run(SCENARIOS[name])
     assert result.passed, item_of(result).why
