@@ -1,4 +1,4 @@
-"""`python -m evals.bench [startup] [fleet] [evals] [models]`: print the ratios. Nothing here is a test."""
+"""`python -m evals.bench [startup] [fleet] [evals] [runs] [models]`: print the ratios. Nothing here is a test."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import sys
+import tempfile
 import time
 
 from evals.bench.fleet import Measured, Size, measure
@@ -32,10 +33,10 @@ print(time.perf_counter() - begun, usage.ru_maxrss / 1024)
 """A small parent: a child's peak counts what its parent held before exec, and this process holds much."""
 
 
-def _child(*command: str) -> tuple[float, float]:
-    """Best wall seconds of five runs, and peak MiB, of a child process."""
-    runs: list[tuple[float, float]] = []
-    for _ in range(5):
+def _child(*command: str, runs: int = 5) -> tuple[float, float]:
+    """Best wall seconds of some runs, and peak MiB, of a child process."""
+    done: list[tuple[float, float]] = []
+    for _ in range(runs):
         out, into = os.pipe()
         launcher = [sys.executable, "-S", "-c", _LAUNCHER, *command]
         pid = os.posix_spawn(launcher[0], launcher, dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, into, 1)])
@@ -43,8 +44,8 @@ def _child(*command: str) -> tuple[float, float]:
         with os.fdopen(out) as launched:
             seconds, mib = launched.read().split()
         os.waitpid(pid, 0)
-        runs.append((float(seconds), float(mib)))
-    return min(seconds for seconds, _ in runs), max(mib for _, mib in runs)
+        done.append((float(seconds), float(mib)))
+    return min(seconds for seconds, _ in done), max(mib for _, mib in done)
 
 
 def startup() -> None:
@@ -108,13 +109,34 @@ def evaluations() -> None:
     _row("re-gradings a second a core", f"{3 * len(done) / (time.process_time() - begun):.0f}", "200")
 
 
+QUICK = "digest-*"
+"""Scenarios that take little: a run of a thousand samples is about how the run grows, not how they do."""
+
+
+def runs() -> None:
+    """Memory of long runs, and grading of what they stored."""
+    quick = len(load_all(QUICK))
+    with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as folder:
+        peaks = []
+        for epochs in (100 // quick + 1, 1_000 // quick + 1):
+            out = f"{folder}/{epochs}"
+            plain = ("eval", QUICK, "--epochs", str(epochs), "--workers", "1", "--out", out)
+            seconds, mib = _child(sys.executable, "-m", "plumbline", *plain, runs=1)
+            peaks.append((epochs * quick, seconds, mib))
+        regraded, _ = _child(sys.executable, "-m", "plumbline", "eval", "regrade", out, runs=1)
+    (few, _, small), (many, seconds, large) = peaks
+    _row(f"peak memory, {many:,} samples / {few}", f"{large / small:.2f} x ({large:.0f} MiB / {small:.0f} MiB)", "flat")
+    _row(f"samples a second, {many:,} in one process", f"{many / seconds:.1f}", "4")
+    _row("stored samples graded again a second", f"{many / regraded:.0f}", "200")
+
+
 def models() -> None:
     """What a language model costs, with the scripted honest one."""
     for name, value, target in measured():
         _row(name, value, target)
 
 
-PARTS = {"startup": startup, "fleet": fleet, "evals": evaluations, "models": models}
+PARTS = {"startup": startup, "fleet": fleet, "evals": evaluations, "runs": runs, "models": models}
 
 
 def main() -> None:
