@@ -24,6 +24,10 @@ LISTED: dict[str, tuple[KindRef, ...]] = {
 }
 
 
+UNREADABLE = ("denied", "unavailable", "failed", "truncated")
+"""States of a listing in which a name may stand all the same."""
+
+
 async def understand(state: State, context: RunContext, gathered: list[Gathered]) -> State:
     """The changes of the state: intent and scope, or a choice for the user. Appends what it read to `gathered`."""
     flags = state["flags"]
@@ -75,10 +79,14 @@ async def _resolved(
     try:
         return _placed(parsed, known, flags, context)
     except UnknownName as error:
-        if not context.reasoner.explores or error.near:
+        read = [kind for what in sorted(wanted) for kind in LISTED[what] if error.what in ("object", kind.kind)]
+        unread = [str(kind) for kind in read if view.state(kind) in UNREADABLE]
+        if error.near or not (unread or context.reasoner.explores):
             raise
-        # Not a slip of the pen: a model may know what it is (a model's name, a service), over all that is there.
-        context.emit(Degraded(what="a name in the question", because=error.message))
+        # Not a slip of the pen. It may be one of what cannot be read; or a model may know what it is (a service, a
+        # model's name): both are looked for over all that is there.
+        because = f"{error.message} among what can be read; {', '.join(unread[:3])} cannot" if unread else error.message
+        context.emit(Degraded(what="a name in the question", because=because))
         return _placed(parsed.model_copy(update={"mentions": ()}), known, flags, context)
 
 

@@ -59,9 +59,10 @@ class TargetError(UserError):
 
 
 class UnknownName(UserError):
-    """A name that does not exist here. `near` holds the closest existing names."""
+    """A name that does not exist here. `what` it would name; `near` holds the closest existing names."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        self.what = what
         self.near = tuple(difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.5))
         hint = f"did you mean {' or '.join(self.near)}?" if self.near else ""
         super().__init__(f"no {what} named {name!r}", hint=hint)
