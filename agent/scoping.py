@@ -71,7 +71,14 @@ def needs_names(parsed: Parsed) -> set[str]:
     needed: set[str] = set()
     for mention in parsed.mentions:
         needed |= _NEEDS[mention.kind]
+        if _may_be_a_place(mention):
+            needed.add("namespaces")
     return needed
+
+
+def _may_be_a_place(mention: Mention) -> bool:
+    """True for "the vision pods" and "the vision nodes", which may be those of a namespace."""
+    return mention.kind in ("node", "pod", "workload") and not mention.namespace
 
 
 def resolve(
@@ -132,6 +139,8 @@ def _visible(names: Names, permitted: tuple[str, ...] | None) -> Names:
 def _meanings(mention: Mention, names: Names, frame: _Frame) -> list[Option]:
     """What a mention can mean, the flag considered; raises UnknownName where a certain one means nothing."""
     found = options(mention, names)
+    if not found and _may_be_a_place(mention):
+        found = options(mention.model_copy(update={"kind": "namespace"}), names)
     if frame.namespace:
         inside = [o for o in found if o.place or o.namespaces is None or frame.namespace in o.namespaces]
         if found and not inside and mention.namespace:

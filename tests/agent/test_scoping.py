@@ -264,7 +264,7 @@ def test_names_that_may_not_be_listed_are_taken_at_their_word() -> None:
         ("why is my job pending", set()),
         ("idle in namespace search", {"namespaces"}),
         ("how is team search doing", {"namespaces", "queues"}),
-        ("is node gpu-3 broken", {"nodes"}),
+        ("is node gpu-3 broken", {"nodes", "namespaces"}),
         ("why is pod research/train-0 pending", {"workloads"}),
         ("why is chat-70b slow", {"namespaces", "nodes", "queues", "workloads"}),
     ],
