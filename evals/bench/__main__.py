@@ -12,6 +12,7 @@ import time
 from evals.bench.fleet import Measured, Size, measure
 from evals.bench.models import measured
 from evals.once import grade, record, run
+from evals.runner import collect_less
 from evals.scenario import load_all
 from evals.types import Expectation, Scenario
 
@@ -95,7 +96,8 @@ def _one_workload() -> None:
 
 
 def evaluations() -> None:
-    """Whole scenario runs and re-grading, a second a core."""
+    """Whole scenario runs and re-grading, a second a core, in a process such as `plumbline eval` starts."""
+    collect_less()
     _one_workload()
     scenarios = load_all()
     asyncio.run(run(scenarios[0]))
