@@ -90,7 +90,11 @@ def blueprint(name_or_path: str, *, overlays: Sequence[str] = ()) -> Blueprint:
     if found is None:
         if len(_cache) >= _CACHED:
             _cache.clear()
-        found = _cache[key] = _blueprint(layers)
+        found = _blueprint(layers)
+        if found.recorded:  # they hold all their samples: one at a time
+            for other in [key for key, one in _cache.items() if one.recorded]:
+                del _cache[other]
+        _cache[key] = found
     return found
 
 
