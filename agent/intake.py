@@ -81,11 +81,11 @@ async def _resolved(
     except UnknownName as error:
         read = [kind for what in sorted(wanted) for kind in LISTED[what] if error.what in ("object", kind.kind)]
         unread = [str(kind) for kind in read if view.state(kind) in UNREADABLE]
-        if error.near or not (unread or context.reasoner.explores):
+        if not unread and (error.near or not context.reasoner.explores):
             raise
-        # Not a slip of the pen. It may be one of what cannot be read; or a model may know what it is (a service, a
-        # model's name): both are looked for over all that is there.
-        because = f"{error.message} among what can be read; {', '.join(unread[:3])} cannot" if unread else error.message
+        # It may be one of what cannot be read; or, where it is no slip of the pen, a model may know what it is (a
+        # service, a model's name): both are looked for over all that is there.
+        because = f"{error} among what can be read; {', '.join(unread[:3])} cannot" if unread else error.message
         context.emit(Degraded(what="a name in the question", because=because))
         return _placed(parsed.model_copy(update={"mentions": ()}), known, flags, context)
 
