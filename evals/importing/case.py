@@ -52,6 +52,8 @@ def read_case(folder: Path) -> Case:
         body = load_yaml(path.read_text(encoding="utf-8"), name=FILE)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}") from None
+    if body is not None and not isinstance(body, dict):
+        raise DocumentError(FILE, 1, "", "a case is a mapping: question, expected, now")
     try:
         case = Case.model_validate(body or {})
     except ValidationError as error:

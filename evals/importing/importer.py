@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from evals.importing import described, logs, manifests, metrics
 from evals.importing.case import FILE, Case, expectation, read_case
 from evals.importing.files import Files, walk
-from evals.recording.writer import LeftOut, Recorded, Written, check_free, write_world
+from evals.recording.writer import LeftOut, Recorded, Written, write_world
 from evals.rundir import write
 from evals.servers.kube.kinds import kinds_of
 from evals.types import Expectation
@@ -60,10 +60,10 @@ def import_case(folder: Path, out: Path) -> Imported:
     world, scenario = out / name, out / f"{name}.yaml"
     if scenario.exists():
         raise SettingsError(f"{scenario} is there already", hint="name another folder; nothing is ever overwritten")
-    out.mkdir(parents=True, exist_ok=True)
-    check_free(world)
     expect = expectation(case)
-    done = write_world(world, Importing(folder, case).read())
+    found = Importing(folder, case).read()
+    out.mkdir(parents=True, exist_ok=True)
+    done = write_world(world, found)
     write(scenario, scenario_text(name, case, expect))
     return Imported(done, scenario, expect)
 

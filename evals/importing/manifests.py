@@ -39,7 +39,7 @@ def _objects(document: JsonValue) -> Iterator[JsonObject]:
                 given = {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")}
             for one in held:
                 if isinstance(one, dict):
-                    yield given | one
+                    yield from _objects(given | one)
         elif document:
             yield document
 

@@ -34,6 +34,8 @@ OBJECTS_BYTES = 4 << 20
 SAMPLES_BYTES = 128 << 20
 """Bytes of one file of samples before it is packed; a world reads at most 256 MiB of one."""
 _SAFE = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9_.]{0,251}[a-zA-Z0-9])?")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+_GROUP = re.compile(r"(?:[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?){0,20})?")
 _BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 
 
@@ -153,6 +155,8 @@ class _Writing:
                 continue
             shown = self._redacting.body(body)
             why = "Secrets are never recorded" if shown is None else unwritable(shown)
+            if not (_KIND.fullmatch(identity[1]) and _GROUP.fullmatch(identity[0])):
+                why = "its kind is no name of a kind"  # it names a file
             if shown is None or why:
                 self._left_out.append(LeftOut(printed(identity), why))
             else:
