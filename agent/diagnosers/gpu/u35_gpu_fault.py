@@ -8,7 +8,7 @@ the hardware. Only an XID that is new within 30 minutes counts: the exporter kee
 from __future__ import annotations
 
 from agent.analysis.diagnoser import Survey, findings, set_aside, undecided
-from agent.analysis.gpus import gpu_nodes
+from agent.analysis.gpus import claiming_pods, gpu_nodes
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import JOB, JOB_SET, NODE, POD, REPLICA_SET
 from agent.analysis.readings import plural, spell
@@ -99,7 +99,7 @@ def follow(view: View) -> list[ToolCall]:
 def survey(view: View) -> Survey:
     """How many GPUs were looked at without a fault."""
     rows = view.rows(XID_CHANGES)
-    if not rows and not gpu_nodes(view):
+    if not rows and not gpu_nodes(view) and not claiming_pods(view):
         return Survey()
     if not rows and not view.rows(XID_WINDOW):
         return Survey(missing=(view.lacking(XID_CHANGES, (CAUSE.id,)),))
