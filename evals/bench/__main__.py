@@ -28,8 +28,9 @@ import os, sys, time
 begun = time.perf_counter()
 quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
 pid = os.posix_spawn(sys.argv[1], sys.argv[1:], dict(os.environ), file_actions=quiet)
-_, _, usage = os.wait4(pid, 0)
+_, status, usage = os.wait4(pid, 0)
 print(time.perf_counter() - begun, usage.ru_maxrss / 1024)
+sys.exit(status and 1)
 """
 """A small parent: a child's peak counts what its parent held before exec, and this process holds much."""
 
@@ -44,7 +45,8 @@ def _child(*command: str, runs: int = 5) -> tuple[float, float]:
         os.close(into)
         with os.fdopen(out) as launched:
             seconds, mib = launched.read().split()
-        os.waitpid(pid, 0)
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+            sys.exit(f"failed: {' '.join(command)}")
         done.append((float(seconds), float(mib)))
     return min(seconds for seconds, _ in done), max(mib for _, mib in done)
 
@@ -111,7 +113,7 @@ def evaluations() -> None:
     _row("re-gradings a second a core", f"{3 * len(done) / (time.process_time() - begun):.0f}", "200")
 
 
-QUICK = "digest-*"
+QUICK = "U08"
 """Scenarios that take little: a run of a thousand samples is about how the run grows, not how they do."""
 
 
