@@ -24,10 +24,6 @@ LISTED: dict[str, tuple[KindRef, ...]] = {
 }
 
 
-UNREADABLE = ("denied", "unavailable", "failed", "truncated")
-"""States of a listing in which a name may stand all the same."""
-
-
 async def understand(state: State, context: RunContext, gathered: list[Gathered]) -> State:
     """The changes of the state: intent and scope, or a choice for the user. Appends what it read to `gathered`."""
     flags = state["flags"]
@@ -80,7 +76,7 @@ async def _resolved(
         return _placed(parsed, known, flags, context)
     except UnknownName as error:
         read = [kind for what in sorted(wanted) for kind in LISTED[what] if error.what in ("object", kind.kind)]
-        unread = [str(kind) for kind in read if view.state(kind) in UNREADABLE]
+        unread = [str(kind) for kind in read if view.state(kind) in names.UNREADABLE]
         if not unread and (error.near or not context.reasoner.explores):
             raise
         # It may be one of what cannot be read; or, where it is no slip of the pen, a model may know what it is (a

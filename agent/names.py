@@ -35,7 +35,8 @@ WORKLOADS: tuple[KindRef, ...] = (
 )
 """Kinds whose objects a question may name; of several objects of one name in one namespace, the first kind wins."""
 _RANK = {kind.kind: rank for rank, kind in enumerate(WORKLOADS)}
-_UNSEEN = ("denied", "unavailable", "truncated", "failed")
+UNREADABLE = ("denied", "unavailable", "truncated", "failed")
+"""States of a listing in which a name may stand all the same."""
 _GENERATED = (
     re.compile(r"(?P<base>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}"),
     re.compile(r"(?P<base>.+)-[bcdfghjklmnpqrstvwxz2456789]{5,10}"),
@@ -84,7 +85,7 @@ def names_of(view: View, *, team_map: Mapping[str, Sequence[str]], team_label: s
         workloads=tuple(record.ref for kind in WORKLOADS for record in view.objects(kind)),
         team_map={team: tuple(namespaces) for team, namespaces in team_map.items()},
         team_label=team_label,
-        unseen=frozenset(what for what, some in listed.items() if any(view.state(k) in _UNSEEN for k in some)),
+        unseen=frozenset(what for what, some in listed.items() if any(view.state(k) in UNREADABLE for k in some)),
     )
 
 

@@ -24,7 +24,7 @@ from evals.servers.prom.openmetrics import MAX_SAMPLES
 from evals.servers.prom.real import RealPrometheus
 from evals.types import Scenario
 from evals.world.load import anchored
-from evals.world.model import Matcher, RawSeries, SeriesSource, World
+from evals.world.model import Key, Matcher, RawSeries, SeriesSource, World, key_of
 from tools.prom.connect import connect_prom
 
 Read = tuple[tuple[Matcher, ...], float, float]
@@ -82,23 +82,18 @@ async def agreement(scenario: Scenario, *, prometheus: str, limit: int = MAX_SAM
 
 def loaded(source: SeriesSource, reads: Iterable[Read], limit: int) -> tuple[MemorySource, int]:
     """(the samples of these reads, how many); stops where they are more than `limit`."""
-    points: dict[frozenset[tuple[str, str]], dict[float, float]] = {}
+    points: dict[Key, dict[float, float]] = {}
     count = 0
     for matchers, windows in _joined(reads):
         for start, end in windows:
             for series in source.select(matchers, start, end):
-                held = points.setdefault(frozenset(series.labels.items()), {})
+                held = points.setdefault(key_of(series.labels), {})
                 count -= len(held)
                 held.update(zip(series.times, series.values, strict=True))
                 count += len(held)
                 if count > limit:
                     return MemorySource(), count
-    return MemorySource(_series(dict(key), held) for key, held in points.items()), count
-
-
-def _series(labels: dict[str, str], held: dict[float, float]) -> RawSeries:
-    times = sorted(held)
-    return RawSeries(labels, times, [held[at] for at in times])
+    return MemorySource(RawSeries.of(dict(key), held) for key, held in points.items()), count
 
 
 def _joined(reads: Iterable[Read]) -> list[tuple[tuple[Matcher, ...], list[tuple[float, float]]]]:

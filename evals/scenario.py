@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from evals.types import Scenario
 from evals.world.load import Blueprint, blueprint
-from tools.documents import load_yaml_located
+from tools.documents import Lines, load_yaml_located, nearest
 from tools.errors import DocumentError, UnknownName
+from tools.types import JsonObject
 
+M = TypeVar("M", bound=BaseModel)
 FOLDER = Path(__file__).parent / "scenarios"
 
 
@@ -21,16 +24,20 @@ def load_file(path: Path) -> Scenario:
     value, lines = load_yaml_located(text, name=path.name)
     if not isinstance(value, dict):
         raise DocumentError(path.name, 1, "", "a scenario is a mapping: name, world, question, expect")
-    try:
-        scenario = Scenario.model_validate({"name": path.stem, **value})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = tuple(first["loc"])
-        line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), None)
-        raise DocumentError(path.name, line, ".".join(map(str, place)), str(first["msg"])) from None
+    scenario = validated(Scenario, {"name": path.stem, **value}, lines, path.name)
     if scenario.name != path.stem:
         raise DocumentError(path.name, lines.get(("name",)), "name", f"must be the file's own name, {path.stem!r}")
     return scenario.beside(path.parent.absolute())
+
+
+def validated(model: type[M], value: JsonObject, lines: Lines, file: str) -> M:
+    """A document as a model. Raises DocumentError with file, line and field of the first thing wrong."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = first["loc"]
+        raise DocumentError(file, nearest(lines, place), ".".join(map(str, place)), str(first["msg"])) from None
 
 
 def plan_of(scenario: Scenario) -> Blueprint:

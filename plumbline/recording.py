@@ -32,7 +32,7 @@ def record(arguments: argparse.Namespace) -> int:
         since=duration(arguments.since, "--since"),
     )
     found = asyncio.run(_read(arguments, wish, folder))
-    put(_told(write_world(folder, found), arguments.out))
+    put("\n".join(told(write_world(folder, found), arguments.out)) + "\n")
     return 0
 
 
@@ -55,18 +55,17 @@ async def _read(arguments: argparse.Namespace, wish: Wish, folder: Path) -> Reco
             loop.remove_signal_handler(signal.SIGINT)
 
 
-def _told(done: Written, out: str) -> str:
-    lines = [
+def told(done: Written, out: str) -> list[str]:
+    """What a new world holds, what it does not, and how to ask it."""
+    return [
         f"{out}: {done.objects:,} objects, {done.series:,} series with {done.samples:,} samples, {done.logs} logs; "
-        f"{done.redacted:,} values redacted"
+        f"{done.redacted:,} values redacted",
+        *_left_out(done.left_out, out),
+        f'ask it with: {program()} ask --world {out if "/" in out else f"./{out}"} "what changed?"',
     ]
-    lines += left_out(done.left_out, out)
-    world = out if "/" in out else f"./{out}"
-    lines.append(f'ask it with: {program()} ask --world {world} "what changed?"')
-    return "\n".join(lines) + "\n"
 
 
-def left_out(what: tuple[LeftOut, ...], folder: str) -> list[str]:
+def _left_out(what: tuple[LeftOut, ...], folder: str) -> list[str]:
     """A line on each thing that a world does not hold, the first few by name."""
     lines = [f"  left out: {clean(one.what)}: {clean(one.why)}" for one in what[:SHOWN]]
     if len(what) > SHOWN:

@@ -7,7 +7,7 @@ entries or as a table, because arguments and messages may look like anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -59,6 +59,9 @@ class Entry:
         names = _cells(lines[0], begins)
         rows = [_cells(line, begins) for line in lines[1:] if not set(line) <= set(" -")]
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+Entries = Mapping[str, Entry]
 
 
 def read(lines: Sequence[str]) -> Iterator[Entry]:

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from agent import diagnosers
+from evals.scenario import validated
 from evals.types import Expectation
-from tools.documents import load_yaml
+from tools.documents import load_yaml_located
 from tools.errors import DocumentError, SettingsError
 from tools.fields import timestamp
 from tools.types import Frozen
@@ -49,19 +50,16 @@ def read_case(folder: Path) -> Case:
     if not path.exists():
         return Case()
     try:
-        body = load_yaml(path.read_text(encoding="utf-8"), name=FILE)
+        body, lines = load_yaml_located(path.read_text(encoding="utf-8"), name=FILE)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}") from None
     if body is not None and not isinstance(body, dict):
         raise DocumentError(FILE, 1, "", "a case is a mapping: question, expected, now")
-    try:
-        case = Case.model_validate(body or {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise DocumentError(FILE, None, field, f"{first['msg']}; it may say {', '.join(Case.model_fields)}") from None
+    if body and (odd := next((key for key in body if key not in Case.model_fields), None)) is not None:
+        raise DocumentError(FILE, lines.get((odd,)), odd, f"a case may say {', '.join(Case.model_fields)}")
+    case = validated(Case, body or {}, lines, FILE)
     if case.now and case.moment is None:
-        raise DocumentError(FILE, None, "now", "not a time such as 2026-05-12T14:00:00Z")
+        raise DocumentError(FILE, lines.get(("now",)), "now", "not a time such as 2026-05-12T14:00:00Z")
     return case
 
 

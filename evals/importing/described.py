@@ -7,16 +7,15 @@ events become events. Forms are those of kubectl 1.27 to 1.36 (k8s.io/kubectl/pk
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from evals.importing import described_kinds as kinds
-from evals.importing.blocks import Entry, moment, read
-from evals.importing.described_pods import pod, pod_of
+from evals.importing.blocks import Entries, Entry, moment, read
+from evals.importing.described_pods import owner_of, pod
 from tools import fields
 from tools.types import JsonObject
 
-Entries = Mapping[str, Entry]
 Reader = Callable[[Entries], JsonObject]
 _BEGIN = re.compile(r"(?m)^(?=Name:\s)")
 _AGE = re.compile(r"(?:(\d+)y)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -50,8 +49,23 @@ SHAPES = (
 )
 
 
-def objects(text: str, now: float | None) -> Iterator[JsonObject | str]:
-    """Each object of a text, then its events; a line on each that is none. Ages are told from `now`, Unix seconds."""
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An object, and the table of its events, whose times are ages."""
+
+    body: JsonObject
+    events: Entry | None
+
+    def at(self, now: float) -> Iterator[JsonObject]:
+        """The object, then its events, described at `now`, Unix seconds."""
+        events = list(_events(self.body, self.events, now))
+        _by_events(self.body, events)
+        yield self.body
+        yield from events
+
+
+def objects(text: str) -> Iterator[Described | str]:
+    """Each object of a text; a line on each that is none."""
     for piece in _BEGIN.split(text):
         entries = {one.key: one for one in read(piece.splitlines())}
         if "Name" not in entries or not entries["Name"].value:
@@ -59,19 +73,15 @@ def objects(text: str, now: float | None) -> Iterator[JsonObject | str]:
                 yield f"{piece.strip().splitlines()[0][:60]!r} begins no object"
             continue
         body = _object(entries)
-        name = entries["Name"].value
         if body is None:
-            yield f"{name}: what kind of object it is cannot be told from its text"
-            continue
-        events = list(_events(body, entries.get("Events"), now)) if now is not None else []
-        _by_events(body, events)
-        yield body
-        yield from events
+            yield f"{entries['Name'].value}: what kind of object it is cannot be told from its text"
+        else:
+            yield Described(body, entries.get("Events"))
 
 
-def is_described(text: str) -> bool:
+def is_described(head: bytes) -> bool:
     """True for a text that begins as those of `kubectl describe` do."""
-    return re.match(r"\s*Name:\s+\S", text) is not None
+    return re.match(rb"(?:\xef\xbb\xbf)?\s*Name:\s+\S", head) is not None
 
 
 def _object(entries: Entries) -> JsonObject | None:
@@ -85,16 +95,11 @@ def _object(entries: Entries) -> JsonObject | None:
 
 
 def _metadata(entries: Entries) -> JsonObject:
-    found: JsonObject = {"name": entries["Name"].value}
-    if "Namespace" in entries:
-        found["namespace"] = entries["Namespace"].value
-    for key, separator in (("Labels", "="), ("Annotations", ":")):
-        if key in entries and (pairs := entries[key].pairs(separator)):
-            found[key.lower()] = dict(pairs)
+    found = kinds.names(entries)
     for key in ("CreationTimestamp", "Start Time"):
         if key in entries and (at := moment(entries[key].value)):
             found.setdefault("creationTimestamp", at)
-    if "Controlled By" in entries and (owner := pod_of(entries["Controlled By"].value)):
+    if "Controlled By" in entries and (owner := owner_of(entries["Controlled By"].value)):
         found["ownerReferences"] = [owner]
     return found
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from evals.importing.blocks import Entry, moment, read
+from evals.importing.blocks import Entries, Entry, moment, read
 from evals.importing.described_pods import pod_spec
 from tools.types import JsonObject
 
-Entries = Mapping[str, Entry]
 _COUNT = re.compile(r"(\d+) (desired|updated|total|available|unavailable|current)")
 _HEAD = re.compile(r"[A-Z][^:]*:(?:\s.*)?|\S+:(?:\s.*)?")
 _RESOURCE = re.compile(r"resource (\S+) on pods\s*(\(as a percentage of request\))?")
@@ -168,13 +167,18 @@ def generic(entries: Entries) -> JsonObject:
     body: JsonObject = {_field(key): _value(one) for key, one in words.items()}
     metadata = body.get("metadata")
     found: JsonObject = metadata if isinstance(metadata, dict) else {}
-    found["name"] = entries["Name"].value
+    return body | {"metadata": found | names(entries)}
+
+
+def names(entries: Entries) -> JsonObject:
+    """The metadata that describe prints in one form of every kind."""
+    found: JsonObject = {"name": entries["Name"].value}
     if "Namespace" in entries and entries["Namespace"].value:
         found["namespace"] = entries["Namespace"].value
     for key, separator in (("Labels", "="), ("Annotations", ":")):
         if key in entries and (pairs := entries[key].pairs(separator)):
             found[key.lower()] = dict(pairs)
-    return body | {"metadata": found}
+    return found
 
 
 def _field(words: str) -> str:

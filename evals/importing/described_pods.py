@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from evals.importing.blocks import Entry, moment
+from evals.importing.blocks import Entries, Entry, moment
 from tools.types import JsonObject
 
-Entries = Mapping[str, Entry]
 OWNERS = {
     "ReplicaSet": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "Deployment": "apps/v1",
     "Job": "batch/v1", "CronJob": "batch/v1", "ReplicationController": "v1", "Node": "v1",
@@ -57,7 +55,7 @@ def pod(entries: Entries) -> JsonObject:
     return {"spec": spec, "status": status}
 
 
-def pod_of(owner: str) -> JsonObject | None:
+def owner_of(owner: str) -> JsonObject | None:
     """The owner reference of `Controlled By:  Kind/name`; None for a kind whose API version is not known."""
     kind, _, name = owner.partition("/")
     if kind not in OWNERS or not name:

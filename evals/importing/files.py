@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evals.importing.case import FILE
+from evals.importing.described import is_described
 from evals.recording.writer import LeftOut
 from tools.errors import SettingsError
 
 MAX_FILES, MAX_BYTES = 20_000, 1 << 30
 """Files of a case, and bytes of all of them."""
+HEAD = 4096
+"""Bytes of a text that tell what it is."""
 METRICS = (".om", ".prom", ".openmetrics", ".metrics")
 
 
@@ -24,7 +27,10 @@ class Files:
     manifests: list[Path] = field(default_factory=list)
     csv: list[Path] = field(default_factory=list)
     metrics: list[Path] = field(default_factory=list)
+    described: list[Path] = field(default_factory=list)
+    """What begins as the texts of `kubectl describe` do."""
     texts: list[Path] = field(default_factory=list)
+    """All else, such as logs."""
     left_out: list[LeftOut] = field(default_factory=list)
 
     def name(self, path: Path) -> str:
@@ -34,7 +40,7 @@ class Files:
     def read(self, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
         """(name, text) of each; what is no UTF-8 has marks for the bytes that are none."""
         for path in paths:
-            yield self.name(path), path.read_text(encoding="utf-8", errors="replace")
+            yield self.name(path), path.read_text(encoding="utf-8-sig", errors="replace")
 
 
 def walk(folder: Path) -> Files:
@@ -61,7 +67,10 @@ def _list_of(path: Path, found: Files) -> list[Path]:
         return found.manifests
     if suffix == ".csv":
         return found.csv
-    return found.metrics if suffix in METRICS else found.texts
+    if suffix in METRICS:
+        return found.metrics
+    with path.open("rb") as file:
+        return found.described if is_described(file.read(HEAD)) else found.texts
 
 
 def _paths(folder: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ twice the newer is kept, and a whole one before one that was described; Secrets 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from evals.rundir import write
 from evals.servers.kube.kinds import kinds_of
 from evals.types import Expectation
 from evals.world.manifests import Identity, identity_of, printed
-from evals.world.model import RawSeries
+from evals.world.model import Key, RawSeries, key_of
 from evals.world.samples import commonest_step
 from tools import fields
 from tools.errors import DocumentError, SettingsError
@@ -92,7 +92,7 @@ class Importing:
     case: Case
     left_out: list[LeftOut] = field(default_factory=list)
     objects: dict[Identity, JsonObject] = field(default_factory=dict)
-    points: metrics.Points = field(default_factory=dict)
+    points: dict[Key, dict[float, float]] = field(default_factory=dict)
 
     def read(self) -> Recorded:
         """Everything. Raises SettingsError where there is nothing, or no moment."""
@@ -100,15 +100,14 @@ class Importing:
         self.left_out += files.left_out
         self._whole(files)
         self._metrics(files)
-        texts = [(name, text) for name, text in files.read(files.texts) if described.is_described(text)]
-        partial = [(name, body) for name, text in texts for body in described.objects(text, None)]
-        moments = self._moments(body for _, body in partial if not isinstance(body, str))
+        told = {name: list(described.objects(text)) for name, text in files.read(files.described)}
+        moments = self._moments(one.body for held in told.values() for one in held if not isinstance(one, str))
         now = self.case.moment or max(moments, default=None)
-        if now is None and (self.objects or self.points or partial):
+        if now is None and (self.objects or self.points or any(told.values())):
             hint = f"write it to {FILE}: now: 2026-05-12T14:00:00Z"
             raise SettingsError(f"no file in {self.folder} says when it was captured", hint=hint)
-        for name, text in texts:
-            self._describe(name, text, now or 0.0)
+        for name, held in told.items():
+            self._describe(name, held, now or 0.0)
         if not self.objects and not self.points:
             first = "; ".join(f"{one.what}: {one.why}" for one in self.left_out[:3])
             raise SettingsError(
@@ -153,15 +152,17 @@ class Importing:
         if other is None or _version(body) > _version(other):
             self.objects[identity] = body
 
-    def _describe(self, name: str, text: str, now: float) -> None:
+    def _describe(self, name: str, told: Sequence[described.Described | str], now: float) -> None:
         """What is described, where the object itself is not there."""
         partial = False
-        for body in described.objects(text, now):
-            if isinstance(body, str):
-                self.left_out.append(LeftOut(name, body))
-            elif (identity := identity_of(body)) not in self.objects:
-                self.objects[identity] = body
-                partial = True
+        for one in told:
+            if isinstance(one, str):
+                self.left_out.append(LeftOut(name, one))
+                continue
+            for body in one.at(now):
+                if (identity := identity_of(body)) not in self.objects:
+                    self.objects[identity] = body
+                    partial = True
         if partial:
             self.left_out.append(LeftOut(name, "describe prints a part of each object: no uid, no managedFields, …"))
 
@@ -179,16 +180,16 @@ class Importing:
             self.left_out.append(LeftOut(name, str(error)))
             return
         for one in found:
-            held = self.points.setdefault(tuple(sorted(one.labels.items())), {})
+            held = self.points.setdefault(key_of(one.labels), {})
             held.update(zip(one.times, one.values, strict=True))
 
     def _series(self, now: float) -> Iterator[RawSeries]:
         late = 0
         for key, held in self.points.items():
-            times = sorted(at for at in held if at <= now)
-            late += len(held) - len(times)
-            if times:
-                yield RawSeries(dict(key), times, [held[at] for at in times])
+            kept = {at: value for at, value in held.items() if at <= now}
+            late += len(held) - len(kept)
+            if kept:
+                yield RawSeries.of(dict(key), kept)
         if late:
             self.left_out.append(LeftOut(f"{late:,} samples", "they lie after the moment of the case"))
 
@@ -197,7 +198,7 @@ class Importing:
         found: dict[logs.Key, bytes] = {}
         for path in files.texts:
             raw, name = path.read_bytes(), files.name(path)
-            if described.is_described(raw[:4096].decode("utf-8", "replace")) or not raw.strip():
+            if not raw.strip():
                 continue
             own = dict(logs.logs(path.relative_to(self.folder), raw, pods))
             if not own and not logs.is_dump(raw):

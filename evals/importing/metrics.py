@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from evals.promql.model import NAME
-from evals.world.model import RawSeries
+from evals.world.model import Key, RawSeries, key_of
 from evals.world.openmetrics import read_labels, read_openmetrics
 from tools import fields
 from tools.errors import DocumentError
@@ -21,7 +21,10 @@ TIMES, VALUES, NAMES = ("timestamp", "time", "ts"), ("value",), ("metric", "__na
 _LABEL = re.compile(r"[a-zA-Z_]\w*")
 _SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)?(?:\{(.*)\})?")
 _MISSING = frozenset({"", "null", "undefined", "-"})
-Points = dict[tuple[tuple[str, str], ...], dict[float, float]]
+Sample = tuple[Key, float, float]
+"""Labels, seconds, value."""
+Row = Callable[[Sequence[str], int], Iterator[Sample]]
+"""Reads the samples of one row, given its line."""
 
 
 def exposed(text: str, file: str) -> Iterator[RawSeries]:
@@ -49,73 +52,32 @@ def answered(body: JsonObject, file: str) -> Iterator[RawSeries]:
             if not isinstance(pair, list) or len(pair) != 2:
                 raise DocumentError(file, None, "data.result", "a sample is a time and a value")
             points[_time(str(pair[0]), file, None)] = _number(str(pair[1]), file, None)
-        times = sorted(points)
-        yield RawSeries(labels, times, [points[at] for at in times])
+        yield RawSeries.of(labels, points)
 
 
 def table(text: str, file: str) -> Iterator[RawSeries]:
     """The series of CSV, times ascending. Raises DocumentError with file and line."""
     rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    points: Points = {}
+    points: dict[Key, dict[float, float]] = {}
     try:
         head = [name.strip() for name in next(rows, [])]
         read = _long(head, file) if _place(head, VALUES) is not None else _wide(head, file)
         for count, row in enumerate(rows):
-            if count > MAX_SAMPLES or (sum(map(len, points.values())) > MAX_SAMPLES and count % 1000 == 0):
+            if count > MAX_SAMPLES or (count % 1000 == 0 and sum(map(len, points.values())) > MAX_SAMPLES):
                 raise DocumentError(file, rows.line_num, "", f"more than {MAX_SAMPLES:,} samples")
             if any(cell.strip() for cell in row):
                 if len(row) != len(head):
                     raise DocumentError(file, rows.line_num, "", f"{len(row)} cells, and the head has {len(head)}")
-                for key, at, value in read.of(row, rows.line_num):
+                for key, at, value in read(row, rows.line_num):
                     points.setdefault(key, {})[at] = value
     except csv.Error as error:
         raise DocumentError(file, rows.line_num, "", f"not CSV: {error}") from None
     for key, held in points.items():
-        times = sorted(held)
-        yield RawSeries(dict(key), times, [held[at] for at in times])
+        yield RawSeries.of(dict(key), held)
 
 
-class _Table:
-    """How the rows of a table become samples."""
-
-    def __init__(self, file: str, when: int) -> None:
-        self.file, self.when = file, when
-
-    def of(self, row: Sequence[str], line: int) -> Iterator[tuple[tuple[tuple[str, str], ...], float, float]]:
-        """(labels, seconds, value) of each sample of a row."""
-        raise NotImplementedError
-
-
-class _Wide(_Table):
-    """A column of times, and one for each series."""
-
-    def __init__(self, file: str, when: int, columns: dict[int, tuple[tuple[str, str], ...]]) -> None:
-        super().__init__(file, when)
-        self.columns = columns
-
-    def of(self, row: Sequence[str], line: int) -> Iterator[tuple[tuple[tuple[str, str], ...], float, float]]:
-        """As the table."""
-        at = _time(row[self.when], self.file, line)
-        for place, key in self.columns.items():
-            if row[place].strip() not in _MISSING:
-                yield key, at, _number(row[place], self.file, line)
-
-
-class _Long(_Table):
+def _long(head: Sequence[str], file: str) -> Row:
     """A row for each sample."""
-
-    def __init__(self, file: str, when: int, value: int, labels: dict[int, str]) -> None:
-        super().__init__(file, when)
-        self.value, self.labels = value, labels
-
-    def of(self, row: Sequence[str], line: int) -> Iterator[tuple[tuple[tuple[str, str], ...], float, float]]:
-        """As the table."""
-        key = tuple(sorted((name, row[place]) for place, name in self.labels.items() if row[place]))
-        if row[self.value].strip() not in _MISSING:
-            yield key, _time(row[self.when], self.file, line), _number(row[self.value], self.file, line)
-
-
-def _long(head: Sequence[str], file: str) -> _Table:
     when, value, name = _place(head, TIMES), _place(head, VALUES), _place(head, NAMES)
     if when is None or value is None or name is None:
         raise DocumentError(file, 1, "", "the head needs a time, a metric and a value, such as: time,metric,gpu,value")
@@ -124,14 +86,21 @@ def _long(head: Sequence[str], file: str) -> _Table:
     odd = next((text for text in labels.values() if not _LABEL.fullmatch(text)), None)
     if odd is not None:
         raise DocumentError(file, 1, odd, "not a name of a label")
-    return _Long(file, when, value, labels)
+
+    def samples(row: Sequence[str], line: int) -> Iterator[Sample]:
+        if row[value].strip() not in _MISSING:
+            key = key_of({name: row[place] for place, name in labels.items() if row[place]})
+            yield key, _time(row[when], file, line), _number(row[value], file, line)
+
+    return samples
 
 
-def _wide(head: Sequence[str], file: str) -> _Table:
+def _wide(head: Sequence[str], file: str) -> Row:
+    """A column of times, and one for each series."""
     when = _place(head, TIMES)
     if when is None:
         raise DocumentError(file, 1, "", "the head needs a column time, then either metric and value, or series")
-    columns = {}
+    columns: dict[int, Key] = {}
     for place, text in enumerate(head):
         if place == when:
             continue
@@ -141,8 +110,15 @@ def _wide(head: Sequence[str], file: str) -> _Table:
             labels[NAME] = match[1]
         if NAME not in labels:
             raise DocumentError(file, 1, text[:60], 'not a series such as DCGM_FI_DEV_GPU_UTIL{gpu="0"}')
-        columns[place] = tuple(sorted(labels.items()))
-    return _Wide(file, when, columns)
+        columns[place] = key_of(labels)
+
+    def samples(row: Sequence[str], line: int) -> Iterator[Sample]:
+        at = _time(row[when], file, line)
+        for place, key in columns.items():
+            if row[place].strip() not in _MISSING:
+                yield key, at, _number(row[place], file, line)
+
+    return samples
 
 
 def _place(head: Sequence[str], names: Sequence[str]) -> int | None:

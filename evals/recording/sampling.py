@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from evals.promql.selecting import LOOKBACK, touched
 from evals.recording.writer import LeftOut
-from evals.world.model import RawSeries
+from evals.world.model import Key, RawSeries, key_of
 from evals.world.samples import commonest_step, step_of
 from evals.world.series import STALE
 from tools.errors import BadAnswer, PlumblineError
@@ -34,7 +34,6 @@ _HOLE = 1.5
 """Scrape intervals without a sample from which on a series may have ended."""
 _STEPS = 2_000
 """Points of one range query that looks for the end of series."""
-Key = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
@@ -115,17 +114,11 @@ class Sampling:
     def series(self) -> Iterator[RawSeries]:
         """Everything read, by name and labels."""
         for key, held in sorted(self.points.items()):
-            times = sorted(held)
-            yield RawSeries(dict(key), times, [held[at] for at in times])
+            yield RawSeries.of(dict(key), held)
 
     def interval(self) -> float:
         """The commonest distance of samples in seconds; 30 where there are none."""
         return commonest_step(sorted(held) for held in self.points.values()) or 30.0
-
-
-def key_of(labels: Mapping[str, str]) -> Key:
-    """A series' identity."""
-    return tuple(sorted(labels.items()))
 
 
 def _step(times: list[float]) -> float:

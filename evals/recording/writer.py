@@ -23,7 +23,7 @@ from evals.recording.redacting import Redacting
 from evals.recording.timing import relative_time, relative_times
 from evals.world.layers import MAX_LOG
 from evals.world.manifests import Identity, identity_of, mapping, printed
-from evals.world.model import RawSeries
+from evals.world.model import Key, RawSeries, key_of
 from evals.world.samples import written
 from evals.world.times import offset_of, stamp
 from tools.errors import SettingsError
@@ -177,10 +177,10 @@ class _Writing:
         return len(whole)
 
     def _series(self) -> list[RawSeries]:
-        unique: dict[tuple[tuple[str, str], ...], RawSeries] = {}
+        unique: dict[Key, RawSeries] = {}
         for one in self._recorded.series:
             labels = self._redacting.labels(dict(one.labels))
-            unique.setdefault(tuple(sorted(labels.items())), replace(one, labels=labels))
+            unique.setdefault(key_of(labels), replace(one, labels=labels))
         for number, text in enumerate(_parts(written(unique.values(), self._recorded.now))):
             path = self._folder / "metrics" / f"recorded-{number}.samples.gz"
             path.parent.mkdir(exist_ok=True)

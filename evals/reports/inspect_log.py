@@ -19,6 +19,7 @@ from agent.events import EVENT, CallFinished, CallStarted
 from agent.render import markdown
 from agent.render.answer import answer
 from agent.render.document import clean
+from evals import rundir
 from evals.engine import Engine
 from evals.items import Item
 from evals.rundir import RunDir, Sample
@@ -40,21 +41,11 @@ def write(run: RunDir, folder: Path) -> list[Path]:
     for number, engine in enumerate(run.info.engines):
         own = [item for item in items if item.engine == number]
         if own:
-            path = folder / _name(run, engine, own)
-            beside = path.with_suffix(".part")
-            try:
-                with beside.open("w", encoding="utf-8") as out:
-                    out.writelines(_text(run, engine, own))
-                done.append(beside.replace(path))
-            finally:
-                beside.unlink(missing_ok=True)
+            begun = _begun(run, own)
+            name = f"{_moment(begun).replace(':', '-')}_{TASK}_{_id(run, engine)}.json"  # as Inspect names its logs
+            rundir.write(folder / name, _text(run, engine, own, begun))
+            done.append(folder / name)
     return done
-
-
-def _name(run: RunDir, engine: Engine, items: list[Item]) -> str:
-    """As Inspect names its logs: time, task, id."""
-    moment = _moment(_begun(run, items)).replace(":", "-")
-    return f"{moment}_{TASK}_{_id(run, engine)}.json"
 
 
 def _id(run: RunDir, engine: Engine) -> str:
@@ -78,8 +69,8 @@ def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
-def _text(run: RunDir, engine: Engine, items: list[Item]) -> Iterator[str]:
-    head = _head(run, engine, items)
+def _text(run: RunDir, engine: Engine, items: list[Item], begun: float) -> Iterator[str]:
+    head = _head(run, engine, items, begun)
     yield json.dumps(head)[:-1] + ', "samples": ['
     first = True
     for item in items:
@@ -90,8 +81,8 @@ def _text(run: RunDir, engine: Engine, items: list[Item]) -> Iterator[str]:
     yield "\n]}\n"
 
 
-def _head(run: RunDir, engine: Engine, items: list[Item]) -> JsonObject:
-    begun, name = _begun(run, items), _id(run, engine)
+def _head(run: RunDir, engine: Engine, items: list[Item], begun: float) -> JsonObject:
+    name = _id(run, engine)
     ended = begun + sum(item.seconds for item in items)
     scenarios: list[JsonValue] = list(dict.fromkeys(item.scenario for item in items))
     spec: JsonObject = {

@@ -58,13 +58,7 @@ def _refusal(pod: JsonObject, message: str, since: float, last: float) -> JsonOb
             "namespace": namespace,
             "creationTimestamp": relative(since),
         },
-        "involvedObject": {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "name": name,
-            "namespace": namespace,
-            "uid": text(pod, "metadata", "uid") or uid_of(identity_of(pod)),
-        },
+        "involvedObject": _involved(pod),
         "type": "Warning",
         "reason": "FailedScheduling",
         "message": message,
@@ -88,20 +82,25 @@ def _about(entry: Place, body: JsonObject, pods: list[JsonObject]) -> Iterator[J
     yield pods[index]
 
 
+def _involved(body: JsonObject) -> JsonObject:
+    """The reference by which an event names an object."""
+    identity = identity_of(body)
+    return {
+        "apiVersion": text(body, "apiVersion"),
+        "kind": identity[1],
+        "name": identity[3],
+        "uid": text(body, "metadata", "uid") or uid_of(identity),
+        **({"namespace": identity[2]} if identity[2] else {}),
+    }
+
+
 def _event(entry: Place, key: str, about: JsonObject) -> JsonObject:
-    group, kind, namespace, name = identity_of(about)
+    _, kind, namespace, name = identity_of(about)
     reason, at = entry.at("reason").text(), entry.at("at").seconds()
     node = text(about, "spec", "nodeName")
     scheduled = reason in _COMPONENTS
     component = entry.at("component").text(_COMPONENTS.get(reason, "kubelet" if kind == "Pod" else "controllermanager"))
-    involved: JsonObject = {
-        "apiVersion": text(about, "apiVersion"),
-        "kind": kind,
-        "name": name,
-        "uid": text(about, "metadata", "uid") or uid_of((group, kind, namespace, name)),
-    }
-    if namespace:
-        involved["namespace"] = namespace
+    involved = _involved(about)
     if entry.at("field").value is not None:
         involved["fieldPath"] = entry.at("field").text()
     message = entry.at("message").text().replace("${pod}", name).replace("${node}", node)

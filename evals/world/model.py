@@ -22,6 +22,15 @@ class Matcher:
     value: str
 
 
+Key = tuple[tuple[str, str], ...]
+"""A series' identity: its labels, sorted."""
+
+
+def key_of(labels: Mapping[str, str]) -> Key:
+    """The identity of the series with these labels, __name__ among them."""
+    return tuple(sorted(labels.items()))
+
+
 @dataclass(frozen=True, slots=True)
 class RawSeries:
     """Samples of one series in a window: `times` ascending (seconds), `values` alongside. Labels include __name__.
@@ -32,6 +41,12 @@ class RawSeries:
     labels: Mapping[str, str]
     times: Sequence[float]
     values: Sequence[float]
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str], points: Mapping[float, float]) -> RawSeries:
+        """The series of points in any order, time → value."""
+        times = sorted(points)
+        return cls(labels, times, [points[at] for at in times])
 
 
 class SeriesSource(Protocol):

@@ -1,13 +1,15 @@
-"""Items and results made by hand, for what reads runs without running any."""
+"""Items and results for what reads runs: made by hand, or truly asked."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from evals import once
 from evals.engine import Engine
 from evals.items import Item, Verdict, item_of
 from evals.kept import Kept
 from evals.rundir import RunDir, Sample, create, info_of
+from evals.scenario import load_all
 from evals.types import Expectation, Grade, Result, RunRecord, Scenario
 
 
@@ -49,4 +51,14 @@ def stored(folder: Path, *results: Result, epochs: int = 1) -> RunDir:
     place = create(folder, info_of(scenarios, [Engine()], epochs=epochs, seed=0))
     for one in results:
         place.keep(Sample(item=item_of(one, scenario(one.record.scenario)), result=one))
+    return place
+
+
+async def asked(folder: Path, *names: str) -> RunDir:
+    """A run of these scenarios, truly asked."""
+    scenarios = [load_all(name)[0] for name in names]
+    place = create(folder, info_of(scenarios, [Engine()], epochs=1, seed=0))
+    for scenario in scenarios:
+        done = await once.run(scenario)
+        place.keep(Sample(item=item_of(done, scenario), result=done))
     return place

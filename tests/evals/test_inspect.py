@@ -10,13 +10,9 @@ from pathlib import Path
 import pytest
 
 from agent.render.document import UNSAFE
-from evals import once
-from evals.engine import Engine
-from evals.items import item_of
 from evals.reports import inspect_log
-from evals.rundir import RunDir, Sample, create, info_of
-from evals.scenario import load_all
-from tests.evals.samples import result, stored
+from evals.rundir import RunDir
+from tests.evals.samples import asked, result, stored
 from tests.repo.test_house_style import ROOT
 from tools import fields
 from tools.types import JsonObject
@@ -27,12 +23,7 @@ opened = pytest.mark.skipif(not PROGRAM.exists(), reason="no Inspect here: `make
 
 @pytest.fixture
 async def run(tmp_path: Path) -> RunDir:
-    scenarios = [load_all(name)[0] for name in ("hostile-text", "hpa-cpu")]
-    place = create(tmp_path / "run", info_of(scenarios, [Engine()], epochs=1, seed=0))
-    for scenario in scenarios:
-        done = await once.run(scenario)
-        place.keep(Sample(item=item_of(done, scenario), result=done))
-    return place
+    return await asked(tmp_path / "run", "hostile-text", "hpa-cpu")
 
 
 def read(text: str) -> JsonObject:

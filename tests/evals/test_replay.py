@@ -13,14 +13,13 @@ import pytest
 from agent.render import terminal
 from agent.render.document import UNSAFE, Document
 from evals import once
-from evals.engine import Engine
 from evals.items import item_of
 from evals.replay import steps
-from evals.rundir import RunDir, Sample, create, info_of
+from evals.rundir import RunDir, Sample
 from evals.scenario import load_all
 from plumbline import replaying
 from plumbline.cli import main
-from tests.evals.samples import result, stored
+from tests.evals.samples import asked, result, stored
 
 
 async def sample_of(name: str) -> Sample:
@@ -31,10 +30,7 @@ async def sample_of(name: str) -> Sample:
 
 @pytest.fixture
 async def run(tmp_path: Path) -> RunDir:
-    scenario = load_all("hostile-text")[0]
-    place = create(tmp_path / "run", info_of([scenario], [Engine()], epochs=1, seed=0))
-    place.keep(await sample_of("hostile-text"))
-    return place
+    return await asked(tmp_path / "run", "hostile-text")
 
 
 async def test_every_call_and_every_grade_is_a_step_or_in_one() -> None:

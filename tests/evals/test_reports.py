@@ -9,15 +9,11 @@ from pathlib import Path
 import pytest
 
 from agent.render.html import POLICY
-from evals import once
-from evals.engine import Engine
-from evals.items import item_of
 from evals.reports import page, samples
-from evals.rundir import RunDir, Sample, create, info_of
-from evals.scenario import load_all
+from evals.rundir import RunDir
 from plumbline.cli import main
 from tests.evals.browser import CHROMIUM, browser
-from tests.evals.samples import result, stored
+from tests.evals.samples import asked, result, stored
 from tools.errors import SettingsError
 
 TAGS = re.compile(
@@ -26,15 +22,6 @@ TAGS = re.compile(
 )
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"' \x1b[31m\u202e"
 looked_at = pytest.mark.skipif(not CHROMIUM, reason="no chromium here (PLUMBLINE_TEST_CHROMIUM names one)")
-
-
-async def asked(folder: Path, *names: str) -> RunDir:
-    scenarios = [load_all(name)[0] for name in names]
-    place = create(folder, info_of(scenarios, [Engine()], epochs=1, seed=0))
-    for scenario in scenarios:
-        done = await once.run(scenario)
-        place.keep(Sample(item=item_of(done, scenario), result=done))
-    return place
 
 
 def with_failure(folder: Path) -> RunDir:

@@ -67,8 +67,8 @@ Tolerations:     dedicated=ml:NoSchedule
 
 
 def only(text: str) -> JsonObject:
-    (found,) = [one for one in described.objects(text, None) if isinstance(one, dict)]
-    return found
+    (found,) = [one for one in described.objects(text) if not isinstance(one, str)]
+    return found.body
 
 
 def test_a_described_pod_has_what_is_printed() -> None:
@@ -117,10 +117,8 @@ def test_ages_of_events_are_told_from_now(age: str, count: int, first: int, last
   ----     ------   ----{" " * 19}----     -------
   Warning  BackOff  {age:<21}  kubelet  Back-off restarting: it  said  no
 """
-    (event,) = [
-        one for one in described.objects(described_pod(events=table), NOW)
-        if isinstance(one, dict) and one["kind"] == "Event"
-    ]  # fmt: skip
+    (told,) = [one for one in described.objects(described_pod(events=table)) if not isinstance(one, str)]
+    _, event = told.at(NOW)
     assert event["message"] == "Back-off restarting: it  said  no"
     assert event["count"] == count
     assert fields.timestamp(event["firstTimestamp"]) == NOW - first
@@ -128,7 +126,7 @@ def test_ages_of_events_are_told_from_now(age: str, count: int, first: int, last
 
 
 def test_what_no_kind_has_is_said() -> None:
-    told = list(described.objects("Name:  x\nColour:  blue\n", None))
+    told = list(described.objects("Name:  x\nColour:  blue\n"))
     assert told == ["x: what kind of object it is cannot be told from its text"]
 
 
