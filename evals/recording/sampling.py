@@ -18,7 +18,7 @@ from evals.recording.writer import LeftOut
 from evals.world.model import Key, RawSeries, key_of
 from evals.world.samples import commonest_step, step_of
 from evals.world.series import STALE
-from tools.errors import BadAnswer, PlumblineError
+from tools.errors import BadAnswer, PlumblineError, Unavailable
 from tools.types import MetricsPort, Series
 
 MAX_SAMPLES = 5_000_000
@@ -30,6 +30,8 @@ AMD device metrics exporter)."""
 _NAME = re.compile(r"([a-zA-Z_:][\w:]*)\{")
 _SPLITS = 10
 """Times a window is halved before a selector is given up."""
+_UNANSWERED = 32
+"""Queries in a row without an answer after which no window is halved for want of one."""
 _HOLE = 1.5
 """Scrape intervals without a sample from which on a series may have ended."""
 _STEPS = 2_000
@@ -45,6 +47,9 @@ class Sampling:
     points: dict[Key, dict[float, float]] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     total: int = 0
+    _unanswered: int = 0
+    """Queries in a row that had no answer."""
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def fetch(self, windows: Mapping[str, float]) -> None:
         """Read every selector from its window's start to now."""
@@ -67,13 +72,22 @@ class Sampling:
         length = math.ceil((end - start) * 1000) + 1  # newer servers leave the left end out
         try:
             answer = await self.port.instant(f"{text}[{length}ms]", at=end)
-        except BadAnswer:
-            if splits == 0 or end - start < 60:
+        except (BadAnswer, Unavailable) as error:
+            late = isinstance(error, Unavailable)
+            self._unanswered += late
+            if splits == 0 or end - start < 60 or self._unanswered > _UNANSWERED:
                 raise
-            middle = math.floor((start + end) / 2)
-            later = await self._window(text, middle, end, splits - 1)
-            return later | await self._window(text, start, middle, splits - 1)
+            if late and splits == _SPLITS:
+                async with self._alone:  # what a busy server did not answer it is asked once more, by itself
+                    return await self._halves(text, start, end, splits)
+            return await self._halves(text, start, end, splits)
+        self._unanswered = 0
         return {self._take(one) for one in answer.series}
+
+    async def _halves(self, text: str, start: float, end: float, splits: int) -> set[Key]:
+        middle = math.floor((start + end) / 2)
+        later = await self._window(text, middle, end, splits - 1)
+        return later | await self._window(text, start, middle, splits - 1)
 
     def _take(self, one: Series) -> Key:
         key = key_of(one.labels)

@@ -6,6 +6,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,7 +14,7 @@ from evals.engine import Engine
 from evals.once import record as ask
 from evals.once import serving
 from evals.recording.recorder import Wish, record
-from evals.recording.sampling import neighbours
+from evals.recording.sampling import Sampling, neighbours
 from evals.recording.writer import Written, write_world
 from evals.sameness import differing
 from evals.scenario import load_all
@@ -21,8 +22,9 @@ from evals.servers.prom.real import RealPrometheus, available
 from evals.types import Scenario
 from evals.world.load import load
 from evals.world.model import World
+from tools.errors import Unavailable
 from tools.prom.connect import connect_prom
-from tools.types import MetricsPort
+from tools.types import BULK, MetricsAnswer, MetricsPort, WireLimits
 
 
 async def recorded(world: World, folder: Path, prom: MetricsPort | None, wish: Wish) -> Written:
@@ -85,3 +87,38 @@ async def test_a_prometheus_that_is_gone_is_asked_once(tmp_path: Path) -> None:
         assert len([one for one in served.prom.requests if "time()" in one.query]) <= 3, "tries of one question"
     assert found.faults == [{"server": "prom", "status": 503}]
     assert found.series == []
+
+
+class Slow:
+    """Answers windows up to a length in time; one of 0 answers nothing."""
+
+    def __init__(self, port: MetricsPort, longest: int) -> None:
+        self.port, self.longest, self.asked = port, longest, 0
+
+    async def instant(self, query: str, *, at: float, wire: WireLimits = BULK) -> MetricsAnswer:
+        self.asked += 1
+        if int(query.rpartition("[")[2].removesuffix("ms]")) > self.longest * 1000 + 1:
+            raise Unavailable("Prometheus did not answer in time")
+        return await self.port.instant(query, at=at, wire=wire)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.port, name)
+
+
+async def test_what_is_not_answered_in_time_is_asked_in_halves(tmp_path: Path) -> None:
+    world = load("fleet")
+    now = world.clock.now
+    windows = {"DCGM_FI_DEV_GPU_UTIL{}": now - 3600, "vllm:prompt_tokens_total{}": now - 3600}
+    async with serving(world) as served:
+        assert served.target.prom is not None
+        whole, slow = Sampling(served.target.prom, now), Slow(served.target.prom, 900)
+        halved = Sampling(cast(MetricsPort, slow), now)
+        await whole.fetch(windows)
+        await halved.fetch(windows)
+        assert halved.points == whole.points != {}
+        assert (halved.left_out, slow.asked) == ([], 2 * 7)
+        dead = Slow(served.target.prom, 0)
+        gone = Sampling(cast(MetricsPort, dead), now)
+        await gone.fetch({f"series_{number}{{}}": now - 3600 for number in range(100)})
+        assert (len(gone.left_out), gone.points) == (100, {})
+        assert dead.asked < 150, "halves are not asked of a server that answers nothing"
