@@ -10,6 +10,7 @@ from agent.analysis.diagnoser import Diagnoser, Survey, asked_about
 from agent.analysis.gpus import gpu_nodes, running_gpu_pods
 from agent.analysis.overview import overview
 from agent.analysis.readings import spell
+from agent.analysis.signals.room import WHY_WAITING
 from agent.analysis.signals.telemetry import covered
 from agent.analysis.teams import usage_by_team
 from agent.analysis.timeline import changes
@@ -17,6 +18,7 @@ from agent.analysis.view import UNREAD, View
 from agent.citations import Checker, Lookup
 from agent.types import Claim, Diagnosis, Finding, Intent, Missing, Usage, Verdict
 from agent.verdict import decide
+from agent.wording import WHY
 from tools.types import Evidence, Mode, ResourceRef, ToolCall
 
 MAX_CHECKED = 12
@@ -102,7 +104,9 @@ def diagnosis(
     """The whole answer, but for its words and its cost."""
     verdict = decide(view, diagnosers, found)
     surveys = [diagnoser.survey(view) for diagnoser in asked_about(diagnosers, intent)]
+    told = {f"{WHY}{one.subject} waits" for one in verdict.findings if _tells_why(diagnosers[one.cause])}
     missing = _missing(view, surveys, verdict.sharper) if diagnosers else (UNJUDGED,)
+    missing = tuple(entry for entry in missing if entry.need not in told)
     checked = [claim for survey in surveys for claim in survey.checked]
     shown_as, shown = _shown(view, intent, frame)
     return Diagnosis(
@@ -147,6 +151,11 @@ def teams(view: View, frame: Frame) -> dict[str, str]:
     for team, namespaces in frame.team_map.items():
         named.update(dict.fromkeys(namespaces, team))
     return named
+
+
+def _tells_why(diagnoser: Diagnoser) -> bool:
+    """True for a cause of which pods wait for a node."""
+    return not WHY_WAITING.isdisjoint(diagnoser.CONFIRMS)
 
 
 def _status(view: View, findings: Sequence[Finding], missing: Sequence[Missing]) -> Verdict:

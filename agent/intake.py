@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from agent import carrying, grammar, names, scoping
 from agent.analysis import kinds
-from agent.analysis.gpus import active, gpu_count
+from agent.analysis.gpus import gpu_count
+from agent.analysis.requests import active
 from agent.analysis.view import View
 from agent.context import RunContext
 from agent.events import Degraded

@@ -102,7 +102,7 @@ SUSPECTS: tuple[Suspect, ...] = (
     ),
     Suspect(
         words="schedul*|unschedul*|taint*|toleration*|affinity|node selector*|selector*|placement|constraint*",
-        causes=("U08",),
+        causes=("U08", "U10"),
         stems="wait|taint|node",
         would_show="FailedScheduling events and the constraints of the pending pods",
     ),
@@ -114,7 +114,7 @@ SUSPECTS: tuple[Suspect, ...] = (
     ),
     Suspect(
         words="capacity|no free gpu*|full cluster|too few gpu*|lack of gpu*|shortage",
-        causes=("U08",),
+        causes=("U03", "U08", "U10", "U11"),
         stems="free|allocatable",
         would_show="free GPUs per node beside what the pending pods ask for",
     ),

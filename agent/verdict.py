@@ -19,7 +19,10 @@ from tools.types import Frozen, ResourceRef
 LOOK_ALIKES: dict[str, tuple[str, ...]] = {
     "U00": ("U01", "U35"),
     "U01": ("U00", "U35", "U25", "U13"),
-    "U08": ("U35", "U00"),
+    "U03": ("U08", "U10", "U11"),
+    "U08": ("U35", "U00", "U03", "U10", "U11"),
+    "U10": ("U35", "U08", "U03", "U11"),
+    "U11": ("U08", "U03", "U10"),
     "U13": ("U00", "U01", "U16"),
     "U16": ("U00", "U13", "U35"),
     "U25": ("U00", "U01", "U35"),
@@ -29,7 +32,7 @@ LOOK_ALIKES: dict[str, tuple[str, ...]] = {
 """Cause → causes that look the same from afar; only those that exist are ever named."""
 
 EXPLAINS: dict[str, tuple[str, ...]] = {
-    "U35": ("U00", "U01", "U16", "U25"),
+    "U35": ("U00", "U01", "U10", "U16", "U25"),
     "U13": ("U01", "U16"),
     "D03": ("U16",),
 }

@@ -8,37 +8,24 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from agent.analysis import kinds, queries
+from agent.analysis import kinds, queries, requests
 from agent.analysis.records import Record
+from agent.analysis.requests import active
 from agent.analysis.view import View
 from tools import fields
 from tools.types import JsonObject
 
 GPU_RESOURCE = re.compile(r"(nvidia\.com/(gpu|gpu\.shared|mig-.+)|amd\.com/gpu|gpu\.intel\.com/(i915|xe))$")
 """Extended resources that are GPUs or slices of them (NVIDIA, AMD and Intel device plugins)."""
-TERMINAL = ("Succeeded", "Failed")
 
 
 def _gpu_amounts(obj: JsonObject, *path: str) -> dict[str, float]:
-    out: dict[str, float] = {}
-    for name, text in fields.strings(obj, *path).items():
-        amount = fields.quantity(text) if GPU_RESOURCE.match(name) else None
-        if amount:
-            out[name] = amount
-    return out
+    return {name: amount for name, amount in requests.amounts(obj, *path, only=GPU_RESOURCE.match).items() if amount}
 
 
 def requested(pod: Record) -> dict[str, float]:
-    """GPU resources a pod asks for, by resource name: the sum over containers, or its largest init container."""
-    total: dict[str, float] = defaultdict(float)
-    for container in pod.items("spec", "containers"):
-        merged = _gpu_amounts(container, "resources", "limits") | _gpu_amounts(container, "resources", "requests")
-        for name, amount in merged.items():
-            total[name] += amount
-    for container in pod.items("spec", "initContainers"):
-        for name, amount in _gpu_amounts(container, "resources", "limits").items():
-            total[name] = max(total[name], amount)
-    return dict(total)
+    """GPU resources a pod asks for, by resource name."""
+    return {name: amount for name, amount in requests.requested(pod, GPU_RESOURCE.match).items() if amount}
 
 
 def gpu_count(pod: Record) -> float:
@@ -52,11 +39,6 @@ def gpu_container(pod: Record) -> str:
         if _gpu_amounts(container, "resources", "limits"):
             return fields.text(container, "name")
     return ""
-
-
-def active(pod: Record) -> bool:
-    """True while a pod counts against its node: not Succeeded, not Failed."""
-    return pod.text("status", "phase") not in TERMINAL
 
 
 def gpu_pods(view: View) -> list[Record]:
@@ -114,7 +96,7 @@ def _free(view: View) -> dict[str, dict[str, float]] | None:
         return None
     return {
         node.ref.name: {
-            name: max(0.0, amount - held.get((node.ref.name, _sanitized(name)), 0.0))
+            name: max(0.0, amount - held.get((node.ref.name, sanitized(name)), 0.0))
             for name, amount in allocatable(node).items()
         }
         for node in gpu_nodes(view)
@@ -125,7 +107,7 @@ def _held_by_pods(view: View) -> dict[tuple[str, str], float]:
     held: dict[tuple[str, str], float] = defaultdict(float)
     for pod in gpu_pods(view):
         for name, amount in requested(pod).items():
-            held[(pod.text("spec", "nodeName"), _sanitized(name))] += amount
+            held[(pod.text("spec", "nodeName"), sanitized(name))] += amount
     return held
 
 
@@ -136,6 +118,6 @@ def _held_by_series(view: View) -> dict[tuple[str, str], float] | None:
     return {(row.label("node"), row.label("resource")): row.value or 0.0 for row in rows}
 
 
-def _sanitized(resource: str) -> str:
+def sanitized(resource: str) -> str:
     """A resource name as kube-state-metrics writes it in a label."""
     return re.sub(r"[^A-Za-z0-9_]", "_", resource)

@@ -227,5 +227,19 @@ GPU_REQUESTED_BY_NODE = NamedQuery(
 )
 """GPUs that pods of every namespace hold on each node: what objects cannot say when only some namespaces are read."""
 
+REQUESTED_BY_NODE = NamedQuery(
+    name="requested_by_node",
+    promql=(
+        'sum by (node, resource) (kube_pod_container_resource_requests{node!="",resource=~"cpu|memory"}'
+        ' and on (namespace, pod) (kube_pod_status_phase{phase=~"Pending|Running"} == 1))'
+    ),
+    family="ksm",
+    unit="cores, bytes",
+    metrics=("kube_pod_container_resource_requests",),
+    enable=KSM_ENABLE,
+    tenant_label=None,
+)
+"""CPU and memory that pods of every namespace ask of each node, by their containers."""
+
 CATALOGUE: tuple[NamedQuery, ...] = tuple(v for v in list(globals().values()) if isinstance(v, NamedQuery))
 """Every query of this module; causes may bring their own as constants of their files."""

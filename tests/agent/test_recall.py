@@ -79,9 +79,9 @@ async def test_why_not_idle_where_nothing_was_measured(opened: Opener) -> None:
 
 
 async def test_a_workload_that_waits_is_said_to_wait(opened: Opener) -> None:
-    async with opened("pending-full") as (app, _):
-        found = await answered(await app.session(), "why is research/distill pending?")
-    assert found.narrative.startswith("research/Job/distill waits, and no cause that is known here explains it: ")
+    async with opened("training-no-room") as (app, _):
+        found = await answered(await app.session(), "why is alignment/wide pending?")
+    assert found.narrative.startswith("alignment/Job/wide waits, and no cause that is known here explains it: ")
     assert "no node in service has the 8 GPUs free that it asks for" in found.narrative
 
 

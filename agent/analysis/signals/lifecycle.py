@@ -6,9 +6,9 @@ Sources: Kubernetes pod lifecycle documentation; Kubeflow notebook controller (l
 from __future__ import annotations
 
 from agent.analysis import queries
-from agent.analysis.gpus import active
 from agent.analysis.readings import percent, reading, unknown
 from agent.analysis.records import Record
+from agent.analysis.requests import active
 from agent.analysis.view import View
 from agent.types import Reading
 from tools import fields

@@ -6,10 +6,11 @@ Sources: kube-scheduler filter plugins and the PodScheduled condition's message;
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.analysis import placement, queries
-from agent.analysis.gpus import allocatable, free, gpu_nodes, gpu_pods, requested
+from agent.analysis.gpus import allocatable, free, gpu_nodes, gpu_pods, requested, sanitized
 from agent.analysis.readings import absent, amount, plural, reading, spell, unknown
 from agent.analysis.records import Record
 from agent.analysis.view import View
@@ -80,7 +81,7 @@ def roomy_nodes(view: View, pod: Record) -> list[Record] | None:
     ]
 
 
-def _refusal(pod: Record, node: Record) -> Refusal | None:
+def refusal(pod: Record, node: Record) -> Refusal | None:
     """The taint or selector by which a node refuses a pod, or None when it passes both."""
     taints = placement.untolerated(pod, node)
     if taints:
@@ -104,21 +105,68 @@ def _by_message(message: str, nodes: list[Record]) -> dict[str, Refusal]:
     return {node.ref.name: Refusal(node.ref.name, why, ()) for node in nodes}
 
 
-def filtered_though_free(view: View, ref: ResourceRef) -> Reading:
-    """Holds when nodes have the GPUs free and every one of them is ruled out by a constraint, not by resources."""
-    name = "filtered_though_free"
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A pod that waits, the nodes in service with room for it, and the scheduler's words about it."""
+
+    pod: Record
+    roomy: list[Record]
+    message: str
+    condition: EvidenceRef
+    text: str
+    """`distill-0 has waited 70 min for 4 GPUs`."""
+
+
+def waiting(view: View, ref: ResourceRef, signal: str) -> Wait | Reading:
+    """The first pod of the subject that waits, or the reading of `signal` where none does or it cannot be told."""
     pods = waiting_pods(view, ref)
     if not pods:
         refs = [pod.cite("status", "phase") for pod in view.pods_of(ref)]
-        return reading(name, "no GPU pod of it waits for a node", refs, holds=False)
+        return reading(signal, "no GPU pod of it waits for a node", refs, holds=False)
     if not any(allocatable(node) for node in gpu_nodes(view)):
-        return unknown(name, "GPU nodes: none could be read")
+        return unknown(signal, "GPU nodes: none could be read")
     pod = pods[0]
-    index, message = unscheduled(view, pod) or (0, "")
-    condition = pod.cite("status", "conditions", index, "message")
     roomy = roomy_nodes(view, pod)
     if roomy is None:
-        return absent(name, view, queries.GPU_REQUESTED_BY_NODE)
+        return absent(signal, view, queries.GPU_REQUESTED_BY_NODE)
+    index, message = unscheduled(view, pod) or (0, "")
+    condition = pod.cite("status", "conditions", index, "message")
+    text = f"{pod.ref.name} has waited {(view.now - (pod.created or view.now)) / 60:.0f} min"
+    text += f", with {plural(len(pods) - 1, 'more pod')}," if len(pods) > 1 else ""
+    return Wait(pod, roomy, message, condition, f"{text} for {plural(sum(requested(pod).values()), 'GPU')}")
+
+
+def witnesses(view: View, pod: Record, nodes: Sequence[Record]) -> list[EvidenceRef]:
+    """The series of kube-state-metrics that agree with the pods read about what is held on these nodes."""
+    left, asks = free(view) or {}, requested(pod)
+    rows = {(row.label("node"), row.label("resource")): row for row in view.rows(queries.GPU_REQUESTED_BY_NODE)}
+    return [
+        row.cite()
+        for node in nodes
+        for name in asks
+        if (row := rows.get((node.ref.name, sanitized(name)))) is not None and row.value is not None
+        if allocatable(node).get(name, 0.0) - row.value == left.get(node.ref.name, {}).get(name)
+    ]
+
+
+def waiting_workloads(view: View) -> list[ResourceRef]:
+    """Workloads with a GPU pod that the scheduler has refused for long enough."""
+    refs = (view.workload(pod) for pod in gpu_pods(view) if unscheduled(view, pod))
+    return list({ref.identity: ref for ref in refs}.values())
+
+
+def waits_since(view: View, ref: ResourceRef) -> float | None:
+    """When the first of the subject's waiting pods was made, Unix seconds."""
+    return min((pod.created for pod in waiting_pods(view, ref) if pod.created is not None), default=None)
+
+
+def filtered_though_free(view: View, ref: ResourceRef) -> Reading:
+    """Holds when nodes have the GPUs free and every one of them is ruled out by a constraint, not by resources."""
+    name = "filtered_though_free"
+    wait = waiting(view, ref, name)
+    if isinstance(wait, Reading):
+        return wait
+    pod, roomy, message, condition = wait.pod, wait.roomy, wait.message, wait.condition
     refusals = _refusals(pod, roomy, message)
     kept = [r for r in refusals if r is not None]
     if not roomy or len(kept) < len(roomy):
@@ -130,17 +178,14 @@ def filtered_though_free(view: View, ref: ResourceRef) -> Reading:
             why = f"{spell(passing)} {verb} every constraint checked here"
         return reading(name, why, [condition], holds=False)
     reasons = spell(sorted({r.why for r in kept}))
-    waits = f"{pod.ref.name} has waited {(view.now - (pod.created or view.now)) / 60:.0f} min"
-    waits += f", with {plural(len(pods) - 1, 'more pod')}," if len(pods) > 1 else ""
-    nodes = spell([node.ref.name for node in roomy])
-    text = f"{waits} for {plural(sum(requested(pod).values()), 'GPU')} free on {nodes}, kept off by {reasons}"
+    text = f"{wait.text} free on {spell([node.ref.name for node in roomy])}, kept off by {reasons}"
     refs = [condition, *dict.fromkeys(ref for r in kept[:3] for ref in r.refs)]
-    refs += [node.cite("status", "allocatable") for node in roomy[:2]]
+    refs += [*(node.cite("status", "allocatable") for node in roomy[:2]), *witnesses(view, pod, roomy)[:1]]
     return reading(name, text, refs, holds=True)
 
 
 def _refusals(pod: Record, nodes: list[Record], message: str) -> list[Refusal | None]:
-    own = [_refusal(pod, node) for node in nodes]
+    own = [refusal(pod, node) for node in nodes]
     told = _by_message(message, [node for node, refusal in zip(nodes, own, strict=True) if refusal is None])
     return [refusal or told.get(node.ref.name) for node, refusal in zip(nodes, own, strict=True)]
 

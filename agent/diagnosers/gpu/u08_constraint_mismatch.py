@@ -15,7 +15,7 @@ from agent.analysis.gpus import gpu_nodes, gpu_pods
 from agent.analysis.judging import Judged
 from agent.analysis.kinds import DEPLOYMENT, JOB, JOB_SET, NODE, POD, REPLICA_SET, STATEFUL_SET, TRAIN_JOB
 from agent.analysis.readings import plural, spell
-from agent.analysis.signals.scheduling import gated_pods, unscheduled, waiting_pods
+from agent.analysis.signals.scheduling import gated_pods, unscheduled, waiting_pods, waiting_workloads, waits_since
 from agent.analysis.view import View, claim, once_per_view
 from agent.types import Advice, Cause, Finding, Missing, Need, Objects, Query, Remedy
 from tools import fields
@@ -48,12 +48,7 @@ MESSAGE = 300
 @once_per_view
 def subjects(view: View) -> list[ResourceRef]:
     """Workloads with a GPU pod that the scheduler has refused for long enough."""
-    refs: dict[tuple[str, str, str, str], ResourceRef] = {}
-    for pod in gpu_pods(view):
-        if unscheduled(view, pod):
-            ref = view.workload(pod)
-            refs.setdefault(ref.identity, ref)
-    return list(refs.values())
+    return waiting_workloads(view)
 
 
 @once_per_view
@@ -64,7 +59,6 @@ def judge(view: View) -> list[Finding]:
 
 def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
     pods = waiting_pods(view, ref)
-    since = min((pod.created for pod in pods if pod.created is not None), default=None)
     return Finding(
         cause=CAUSE.id,
         title=f"{ref} waits for GPUs that are free but closed to it",
@@ -73,7 +67,7 @@ def _finding(view: View, ref: ResourceRef, result: Judged) -> Finding:
         confidence="high",
         seen=result.claims,
         affects=(ref, *(pod.ref for pod in pods[:32])),
-        since=since,
+        since=waits_since(view, ref),
     )
 
 
