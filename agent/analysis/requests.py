@@ -27,14 +27,20 @@ def active(pod: Record) -> bool:
 
 def amounts(obj: JsonObject, *path: str, only: Chosen | None = None) -> dict[str, float]:
     """A map of quantities, in base units, of the resources chosen; what is no quantity is left out."""
-    texts = fields.strings(obj, *path).items()
-    read = {name: fields.quantity(text) for name, text in texts if only is None or only(name)}
+    held = fields.mapping(obj, *path)  # ten thousand pods are read so: what is not chosen costs a look at its name
+    read = {
+        name: fields.quantity(value)
+        for name, value in held.items()
+        if (only is None or only(name)) and isinstance(value, str)
+    }
     return {name: amount for name, amount in read.items() if amount is not None}
 
 
 def _asked(obj: JsonObject, only: Chosen | None) -> dict[str, float]:
     """Requests; a limit stands for a request that is not given."""
-    return amounts(obj, "resources", "limits", only=only) | amounts(obj, "resources", "requests", only=only)
+    if not isinstance(given := obj.get("resources"), dict):
+        return {}
+    return amounts(given, "limits", only=only) | amounts(given, "requests", only=only)
 
 
 def _sum(parts: Iterable[dict[str, float]]) -> dict[str, float]:
@@ -58,9 +64,10 @@ def requested(pod: Record, only: Chosen | None = None) -> dict[str, float]:
         largest = _max(largest, _sum([*sidecars, own]))
         if fields.text(container, "restartPolicy") == "Always":
             sidecars.append(own)
-    running = _sum([*sidecars, *(_asked(one, only) for one in pod.items("spec", "containers"))])
-    whole = _max(largest, running) | _asked(fields.mapping(pod.data, "spec"), only)
-    return _sum([whole, amounts(pod.data, "spec", "overhead", only=only)])
+    running = _sum([*sidecars, *(own for one in pod.items("spec", "containers") if (own := _asked(one, only)))])
+    spec = fields.mapping(pod.data, "spec")
+    whole = (_max(largest, running) if largest else running) | _asked(spec, only)
+    return _sum([whole, amounts(spec, "overhead", only=only)]) if "overhead" in spec else whole
 
 
 def _max(left: dict[str, float], right: dict[str, float]) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 Pods with few GPUs each are spread over the nodes, and what they leave is in pieces that nothing large fits into.
 Placing pods so that fewer such pieces come to be left up to 49 % fewer GPUs unallocated on a production trace of 6,200
-(Weng et al., USENIX ATC 2023). Told apart from shortage (the pieces together are too few), from a request that no node could ever take, from constraints (only nodes
-that may take the pod count) and from a cordon that hides a whole node. Bar: waiting for 5 minutes.
+(Weng et al., USENIX ATC 2023). Told apart from shortage (the pieces together are too few), from a request that no node
+could ever take, from constraints (only nodes that may take the pod count) and from a cordon that hides a whole node.
+Bar: waiting for 5 minutes.
 """
 
 from __future__ import annotations
