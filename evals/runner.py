@@ -138,7 +138,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 def collect_less() -> None:
     """Look for garbage in cycles less often: a process that holds worlds walks through all of them each time, which
     took a fifth of a run's time; there is little of it, and it still goes."""
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 20, 100)
 
 
 def _alone(place: RunDir, job: Job) -> Item:

@@ -91,6 +91,14 @@ class Linear(Generator):
     offset: float = 0.0
     lag: float = 0.0
 
+    def _whole(self, seed: int, grid: Grid) -> Sequence[float]:
+        """The integral of what is scaled, worked out once for all that scale it in this window (buckets do)."""
+        key = (id(self.of), seed, id(grid.signals), grid.first, grid.count)
+        totals = grid.memo.get(key)
+        if totals is None:
+            totals = grid.memo[key] = self.of.integral(seed, grid)
+        return totals
+
     def _late(self, grid: Grid) -> Grid:
         return replace(grid, first=grid.first - round(self.lag / grid.step)) if self.lag else grid
 
@@ -101,7 +109,7 @@ class Linear(Generator):
 
     def integral(self, seed: int, grid: Grid) -> Sequence[float]:
         """Running totals before each sample."""
-        totals = self.of.integral(seed, self._late(grid))
+        totals = self._whole(seed, self._late(grid))
         if not self.offset:
             return [self.scale * total for total in totals]
         return [self.offset * x + self.scale * t for x, t in zip(grid.times, totals, strict=True)]
@@ -213,13 +221,15 @@ class Counter(Generator):
         starts = [born, *(s for s in sorted(round(r / grid.step) for r in self.resets) if s > born)]
         end = grid.first + grid.count
         out: list[float] = [0.0] * max(0, min(end, born) - grid.first)
+        floor = math.floor
         for number, start in enumerate(starts):
             begin = max(grid.first, start)
             stop = min(end, starts[number + 1]) if number + 1 < len(starts) else end
             if begin < stop:
                 base = self.rate.integral(seed, grid.at(start))[0]
                 totals = self.rate.integral(seed, replace(grid, first=begin, count=stop - begin))
-                out.extend(total - base for total in totals)
-        if self.whole:
-            return [float(math.floor(value + 0.5)) for value in out]
-        return [round(value, 6) for value in out]
+                if self.whole:
+                    out.extend([float(floor(total - base + 0.5)) for total in totals])
+                else:
+                    out.extend([round(total - base, 6) for total in totals])
+        return out

@@ -248,6 +248,7 @@ class _Window:
         self.stop = math.floor((end - anchor) / step + 1e-9) + 1
         self.start, self.end = start, end
         self._times: dict[tuple[int, int], list[float]] = {}
+        self._memo: dict[object, Sequence[float]] = {}
 
     def _between(self, first: int, stop: int) -> list[float]:
         times = self._times.get((first, stop))
@@ -281,7 +282,7 @@ class _Window:
         if first >= stop:
             return ([self.anchor + self._index(entry.dies or 0.0) * self.step], [STALE]) if ended else ((), ())
         born = None if entry.born is None else self._index(entry.born)
-        grid = Grid(first, stop - first, self.step, born, entry.signals, self.anchor)
+        grid = Grid(first, stop - first, self.step, born, entry.signals, self.anchor, self._memo)
         values = entry.value.values(entry.seed, grid)
         times: Sequence[float] = self._between(first, stop)
         if entry.gaps or entry.dropout:

@@ -31,6 +31,8 @@ class Grid:
     """What `of: NAME` refers to: the other signals of the same pod or GPU."""
     anchor: float = 0.0
     """Unix time of the world's now, for the few series whose value is a time."""
+    memo: dict[object, Sequence[float]] = field(default_factory=dict, compare=False, repr=False)
+    """Integrals over this window that several series scale: the buckets of one histogram share theirs."""
 
     def at(self, index: int) -> Grid:
         """The single sample `index`."""

@@ -12,6 +12,7 @@ from tests.repo.test_house_style import PACKAGES, ROOT, name, sources
 
 HOMES: dict[str, tuple[str, ...]] = {
     "kubernetes": ("tools/kube/",),
+    "certifi": ("tools/kube/",),
     "multidict": ("tools/kube/", "evals/servers/kube/"),
     "yarl": ("tools/kube/",),
     "prometheus_api_client": ("tools/prom/",),
