@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 JsonObject: TypeAlias = dict[str, JsonValue]
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 class Frozen(BaseModel):
@@ -22,8 +23,7 @@ class Frozen(BaseModel):
 
 def canonical(value: object) -> bytes:
     """Bytes of `value` as canonical JSON: sorted keys, no spaces, UTF-8. Raises ValueError on NaN."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "surrogatepass")
+    return _CANONICAL.encode(value).encode("utf-8", "surrogatepass")
 
 
 def digest_of(value: object) -> str:

@@ -20,12 +20,13 @@ from tools.redact import number_text
 from tools.tenancy import EXPORTED, OWN, TENANT_LABELS
 from tools.types import JsonObject, MetricsAnswer, Page, Row, Series
 
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 _SELECTOR = re.compile(r"[A-Za-z_:][\w:]*(?:\{.*\})?|\{.*\}", re.DOTALL)
 
 
 def labels_key(labels: dict[str, str]) -> str:
     """Labels as text in canonical order: `{instance="a",job="b"}`; `{}` for none."""
-    return "{" + ",".join(f"{name}={json.dumps(labels[name], ensure_ascii=False)}" for name in sorted(labels)) + "}"
+    return "{" + ",".join(f"{name}={_quoted(labels[name])}" for name in sorted(labels)) + "}"
 
 
 def number(value: float) -> JsonValue:

@@ -88,7 +88,7 @@ def joined(first: Row, second: Row) -> Row:
 
 def distinct(series: Iterable[tuple[Labels, Row]]) -> Vector:
     """Series that are not all empty. Raises ExecutionError when two have equal labels, at whatever steps."""
-    out = [(labels, row) for labels, row in series if any(value is not None for value in row)]
+    out = [(labels, row) for labels, row in series if row.count(None) < len(row)]
     if len({identity(labels) for labels, _ in out}) < len(out):
         raise ExecutionError("vector cannot contain metrics with the same labelset")
     return out

@@ -168,10 +168,12 @@ def _find(text: str) -> list[Span]:
 
 def _shaped(text: str) -> Iterator[Span]:
     for shape in SHAPES:
-        if any(hint in text for hint in shape.hints):
-            for match in shape.pattern.finditer(text):
-                if shape.accept(match.group()):
-                    yield match.start(), match.end(), shape.kind
+        for hint in shape.hints:
+            if hint in text:
+                for match in shape.pattern.finditer(text):
+                    if shape.accept(match.group()):
+                        yield match.start(), match.end(), shape.kind
+                break
 
 
 def _contextual(text: str) -> Iterator[Span]:
